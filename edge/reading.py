@@ -1,0 +1,71 @@
+"""The record that comes out, several times a second, and its JSON schema.
+
+Readings carry no image and no sound. A change of the fields is a new ``SCHEMA_VERSION``.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Modality = Literal["face", "speech", "text"]
+MODALITIES: tuple[Modality, ...] = ("face", "speech", "text")
+PAIRS: tuple[tuple[Modality, Modality], ...] = (("face", "speech"), ("face", "text"), ("speech", "text"))
+
+State = Literal["live", "proxy", "absent"]
+"""What the fusion step was given for a modality: its own features, regenerated ones, or nothing."""
+
+UNKNOWN = "unknown"
+
+
+def pair_name(a: str, b: str) -> str:
+    """The name of a pair of modalities, as in the bundle's tables and the readings: ``face-speech``."""
+    return f"{a}-{b}"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False)
+
+
+class ModalityReading(_Record):
+    """One modality's part in a reading."""
+
+    state: State
+    reason: str | None = Field(default=None, description="why it is not live, e.g. 'no face', 'noise', 'silence'")
+    age_s: float | None = Field(default=None, ge=0, description="age of the newest sample behind it; null if none")
+    quality: float | None = Field(default=None, ge=0, le=1, description="what the sensor itself thinks of it")
+    density: float | None = Field(
+        default=None,
+        ge=0,
+        description="distance from the training cloud over the bundle's limit: above 1 is outside",
+    )
+
+
+class Reading(_Record):
+    """How the person seems to feel at one step, and what that rests on."""
+
+    schema_version: Literal[1] = Field(default=SCHEMA_VERSION, alias="schema")
+    time: str = Field(description="wall-clock time of the step, UTC, ISO 8601 with Z")
+    t: float = Field(ge=0, description="seconds since the run began, on the monotonic clock")
+    emotion: str = Field(description="a label of the bundle, or 'unknown'")
+    confidence: float = Field(ge=0, le=1, description="calibrated probability of the most probable label")
+    probabilities: dict[str, float]
+    modalities: dict[Modality, ModalityReading]
+    evidence: Literal["correlation", "single", "none"] = Field(
+        description="what the modality check rested on: pairs, one modality alone, or nothing at all"
+    )
+    correlation: dict[str, float] = Field(description="per pair of present modalities, e.g. 'face-speech'")
+    threshold: dict[str, float] = Field(description="the bundle's thresholds for the same pairs")
+    transcript: str = Field(default="", description="the words that the text encoder read")
+    latency_ms: dict[str, float]
+    bundle: str = Field(description="name@sha256:… of the bundle that made this reading")
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return self.model_dump_json(by_alias=True)
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON schema of a reading."""
+    return Reading.model_json_schema(by_alias=True)

@@ -1,0 +1,69 @@
+"""Put a bundle on disk, whole or not at all."""
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import safetensors.numpy
+
+from edge.bundle import CARD, MANIFEST, TABLES, TOKENS, FileEntry, Manifest, open_bundle
+from edge.errors import M3erError
+from edge.m3er.tables import Tables
+from edge.perceive.tokens import Vocabulary
+
+
+def check_target(out: Path) -> None:
+    """Raise M3erError before hours of work if `out` cannot become a bundle: it exists and is none."""
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise M3erError(f"{out}: exists and is not a bundle; name a new folder with --out")
+
+
+def write_bundle(
+    out: Path, nets: Path, tables: Tables, vocabulary: Vocabulary, card: str, manifest: dict[str, Any]
+) -> None:
+    """Assemble beside `out`, open it as the device would, then take `out`'s place.
+
+    Args:
+        out: the bundle's folder; an older bundle there is replaced.
+        nets: folder with the net files; moved.
+        manifest: everything of the manifest but ``format_version``, ``files`` and ``commit``.
+    """
+    part = out.with_name(out.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    shutil.copytree(nets, part / "nets")
+    (part / TABLES).write_bytes(safetensors.numpy.save(tables.to_arrays()))
+    vocabulary.write(part / TOKENS)
+    (part / CARD).write_text(card, encoding="utf-8")
+    files = {
+        path.relative_to(part).as_posix(): FileEntry(
+            bytes=path.stat().st_size, sha256=hashlib.sha256(path.read_bytes()).hexdigest()
+        )
+        for path in sorted(part.rglob("*"))
+        if path.is_file()
+    }
+    whole = Manifest(format_version=1, files=files, commit=_commit(), **manifest)
+    (part / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    open_bundle(part)  # the device's own eyes, before anything is replaced
+    old = out.with_name(out.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    part.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _commit() -> str:
+    """The commit of this code, with ``+changes`` if the tree differs; ``unknown`` outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changes = git("status", "--porcelain", "--", "edge/perceive", "edge/m3er", "export")
+        return git("rev-parse", "HEAD") + ("+changes" if changes else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

@@ -1,0 +1,98 @@
+"""The model card of a bundle: what it learnt from, how it scores, where it fails."""
+
+from typing import Any
+
+TRAINING_DATA = [
+    {
+        "name": "FER2013 with FER+ votes",
+        "licence": "votes MIT; pictures web-scraped without a clear licence: no picture is shipped",
+        "use": "face encoder; faces of the vote-matched pairs",
+    },
+    {"name": "CREMA-D", "licence": "ODbL 1.0", "use": "speech encoder; voices of the vote-matched pairs"},
+    {
+        "name": "RAVDESS",
+        "licence": "CC BY-NC-SA 4.0",
+        "use": "speech encoder; voices of the vote-matched pairs",
+    },
+    {
+        "name": "MELD, EmoryNLP, DailyDialog, GoEmotions, EmoContext, dair-ai/emotion, ISEAR, CrowdFlower",
+        "licence": "GPL-3.0 (MELD, EmoryNLP), CC BY-NC-SA 4.0 (DailyDialog), Apache-2.0 (GoEmotions), "
+        "research terms or not stated (the rest)",
+        "use": "text encoder; words of the vote-matched pairs (MELD, EmoryNLP, DailyDialog)",
+    },
+    {"name": "GloVe 6B, 50 d", "licence": "PDDL 1.0", "use": "start of the text encoder's word vectors"},
+]
+
+
+def card(name: str, metrics: dict[str, Any], variants: list[dict[str, Any]]) -> str:
+    """Markdown."""
+    lines = [
+        f"# Bundle `{name}`",
+        "",
+        "Face, voice and words of one moment in, one of seven emotions out: anger, disgust, fear, happy, neutral,",
+        "sad, surprise. For robots that should notice how a person seems to feel. It reports what people would",
+        "*say they see and hear*, not what somebody feels; do not use it to judge a person.",
+        "",
+        "## What it learnt from",
+        "",
+        "| corpus | licence | use |",
+        "|---|---|---|",
+        *(f"| {d['name']} | {d['licence']} | {d['use']} |" for d in TRAINING_DATA),
+        "",
+        "Two of these corpora forbid commercial use (CC BY-NC-SA); whether that binds weights is disputed: ask a",
+        "lawyer before you sell a robot with this bundle, or train your own.",
+        "",
+        "**The pairs are a surrogate.** No recording of face, voice and words of the same moment was at hand that may",
+        "be used freely. Each CREMA-D or RAVDESS recording was joined with FER+ faces whose human votes match what",
+        "people saw in that clip's face, and with an utterance of the same emotion. So the three modalities agree in",
+        "emotion and in nothing else: no lip moves with a voice. Correlations, thresholds, proxies and the fusion were",
+        "fitted on such pairs.",
+        "",
+        "## Scores",
+        "",
+        "The files as shipped, on held-out people: splits by speaker (CREMA-D and RAVDESS), FER+ PrivateTest without",
+        "near-duplicates of training faces, texts that occur in no other split. Made by `m3er-export train`.",
+        "",
+        "| part | test set | accuracy | mean recall | weighted F1 | samples |",
+        "|---|---|---|---|---|---|",
+    ]
+    for part in ("face", "speech", "text"):
+        lines += [
+            f"| {part} | {test} | {s['accuracy']:.3f} | {s['mean_recall']:.3f} "
+            f"| {s['weighted_f1']:.3f} | {s['samples']} |"
+            for test, s in metrics[part].items()
+        ]
+    lines += [
+        "",
+        "The whole step (check, proxies, fusion) on vote-matched test moments of 3 s, against the majority of those",
+        "who heard and saw the clip. Easier than life: the three modalities of a moment were chosen to agree.",
+        "",
+        "| given | accuracy | mean recall | calibration error | dropped by the check |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {given} | {s['accuracy']:.3f} | {s['mean_recall']:.3f} | {s['calibration_error']:.3f} "
+            f"| {s['dropped_by_check']:.3f} |"
+            for given, s in metrics["fusion"].items()
+        ),
+        "",
+        f"`unknown` is said below a confidence of {metrics['unknown_below']:.2f}.",
+        "",
+        "## Files",
+        "",
+        "| net | file | worst cosine with the torch net | median |",
+        "|---|---|---|---|",
+        *(
+            f"| {v['net']} | `{v['file']}` | {v['parity']['cosine_worst']:.4f} | {v['parity']['cosine_median']:.4f} |"
+            for v in variants
+        ),
+        "",
+        "## Limits",
+        "",
+        "- Acted speech in English, staged in a studio; faces from web pictures. Everyday speech is weaker and mixed.",
+        "- Rare emotions (fear, disgust) are weakest; see mean recall.",
+        "- One face at a time: the tracked one.",
+        "- The check knows sensor faults (noise, darkness, a covered lens, silence) and modalities that disagree; it",
+        "  does not know irony.",
+        "",
+    ]
+    return "\n".join(lines)

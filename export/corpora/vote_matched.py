@@ -1,0 +1,105 @@
+"""Vote-matched pairs: a face, a voice and words that people judged alike, as one moment.
+
+The media of the paper's corpora are licensed, so each recording of CREMA-D (and RAVDESS) is joined with FER+ faces
+whose votes are nearest to what people saw in that very clip's face, and with utterances of the emotion that most
+people found in the clip. Matched within a split only: no image, speaker or text crosses from training to test.
+It is a surrogate until a user trains on real pairs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.perceive.face_crop import face_input
+from edge.perceive.tokens import Vocabulary
+from edge.reading import MODALITIES, Modality
+from export.corpora.emotions import EMOTIONS
+from export.corpora.face_examples import disturb
+from export.corpora.ferplus import Faces
+from export.corpora.recordings import Recording
+from export.corpora.speech_examples import step_ends, window
+from export.corpora.utterances import CONVERSATIONS, Utterance
+from export.nets.encoder_training import EncoderTask, features_of
+
+STEPS = 6
+"""Steps of a pair: 3 s at the default hop. The last step of a shorter sentence is repeated."""
+
+_FACE_CHOICES = 12
+"""A recording is joined with one of so many faces with the nearest votes."""
+
+
+@dataclass(frozen=True)
+class PairedSteps:
+    """Features of n moments of `STEPS` steps each, as the encoders give them (not yet standardised).
+
+    Attributes:
+        features: per modality float32 (n, STEPS, dim).
+        present: bool (n, STEPS, 3), in the order of MODALITIES: no words are recognised at the first step.
+        labels: float32 (n, classes), shares of the votes of those who heard and saw the clip.
+        datasets: the recording's corpus, (n,).
+    """
+
+    features: dict[Modality, NDArray[np.float32]]
+    present: NDArray[np.bool_]
+    labels: NDArray[np.float32]
+    datasets: NDArray[np.str_]
+
+
+def paired_steps(
+    recordings: list[Recording],
+    faces: Faces,
+    utterances: list[Utterance],
+    encoders: dict[Modality, EncoderTask],
+    vocabulary: Vocabulary,
+    hop_s: float,
+    copies: int,
+    seed: int,
+) -> PairedSteps:
+    """Join and encode; each recording stands `copies` times, with other faces and words each time."""
+    rng = np.random.default_rng(seed)
+    order = np.tile(np.arange(len(recordings)), copies)
+    speech = _speech(recordings, encoders["speech"], hop_s)[order]
+    chosen = [recordings[i] for i in order]
+
+    face_index = _nearest_faces(np.stack([r.face_votes for r in chosen]), faces.votes, rng)
+    plain = features_of(encoders["face"], face_input(faces.images))
+    shaken = features_of(encoders["face"], face_input(np.stack([disturb(image, rng) for image in faces.images])))
+    two = np.stack([plain, shaken], axis=1)
+    face = two[face_index[:, None], rng.integers(0, 2, (len(chosen), STEPS))]
+
+    spoken = [u for u in utterances if u.dataset in CONVERSATIONS and len(u.words) >= 3]
+    by_emotion = {e: [u for u in spoken if u.emotion == e] for e in EMOTIONS}
+    labels = np.stack([r.both_votes for r in chosen])
+    said = [
+        by_emotion[EMOTIONS[label]][rng.integers(len(by_emotion[EMOTIONS[label]]))] for label in labels.argmax(axis=1)
+    ]
+    whole = np.concatenate([vocabulary.encode(u.words) for u in said])
+    half = np.concatenate([vocabulary.encode(u.words[: (len(u.words) + 1) // 2]) for u in said])
+    text_whole, text_half = features_of(encoders["text"], whole), features_of(encoders["text"], half)
+    text = np.repeat(text_whole[:, None], STEPS, axis=1)
+    text[:, :2] = text_half[:, None]
+
+    present = np.ones((len(chosen), STEPS, len(MODALITIES)), np.bool_)
+    present[:, 0, MODALITIES.index("text")] = False
+    datasets = np.array([r.dataset for r in chosen])
+    return PairedSteps({"face": face, "speech": speech, "text": text}, present, labels, datasets)
+
+
+def _speech(recordings: list[Recording], encoder: EncoderTask, hop_s: float) -> NDArray[np.float32]:
+    ends = [step_ends(r, hop_s)[:STEPS] for r in recordings]
+    inputs = np.stack([window(r, end) for r, steps in zip(recordings, ends, strict=True) for end in steps])
+    encoded = np.split(features_of(encoder, inputs), np.cumsum([len(steps) for steps in ends])[:-1])
+    return np.stack([f[np.minimum(np.arange(STEPS), len(f) - 1)] for f in encoded])
+
+
+def _nearest_faces(
+    wanted: NDArray[np.float32], votes: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """For each vote distribution wanted, one of the faces with the nearest votes (L1)."""
+    picked = np.empty(len(wanted), np.int64)
+    jitter = rng.uniform(0, 1e-3, len(votes))  # many faces have the same votes: take all of them in turn
+    for n, target in enumerate(wanted):
+        distance = np.abs(votes - target).sum(axis=1) + rng.permutation(jitter)
+        picked[n] = rng.choice(np.argpartition(distance, _FACE_CHOICES)[:_FACE_CHOICES])
+    return picked

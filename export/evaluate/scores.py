@@ -1,0 +1,101 @@
+"""Scores of classifiers, and of the whole step as the device runs it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, f1_score, recall_score
+
+from edge.m3er.check import ModalityCheck
+from edge.m3er.fusion import FusionStep
+from edge.m3er.proxy import ProxyTable
+from edge.reading import MODALITIES, Modality
+
+Array = NDArray[np.float32]
+
+
+def classifier_scores(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> dict[str, float]:
+    """Accuracy, mean recall over the classes that occur (UAR), weighted F1, and how many samples."""
+    classes = np.unique(truth)
+    return {
+        "accuracy": round(float(accuracy_score(truth, guess)), 4),
+        "mean_recall": round(float(recall_score(truth, guess, labels=classes, average="macro", zero_division=0)), 4),
+        "weighted_f1": round(float(f1_score(truth, guess, average="weighted", zero_division=0)), 4),
+        "samples": len(truth),
+    }
+
+
+def calibration_error(probabilities: Array, truth: NDArray[np.int64], bins: int = 10) -> float:
+    """Expected calibration error of the most probable class, equal-width bins (Guo et al. 2017)."""
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    number = np.minimum((confidence * bins).astype(int), bins - 1)
+    return float(
+        sum(
+            abs(confidence[number == b].mean() - right[number == b].mean()) * (number == b).mean()
+            for b in np.unique(number)
+        )
+    )
+
+
+def run_moments(
+    features: dict[Modality, Array],
+    present: NDArray[np.bool_],
+    check: ModalityCheck | None,
+    proxies: ProxyTable,
+    fusion: FusionStep,
+) -> tuple[Array, float]:
+    """Run moments through check, proxies and fusion step as the device does.
+
+    Args:
+        features: standardised, per modality (n, steps, dim).
+        present: (n, steps, 3).
+        check: None trusts everything present.
+
+    Returns:
+        Probabilities at the last step (n, classes), uniform where nothing was ever effectual; and the share of
+        (step, present modality) that the check dropped.
+    """
+    rows, dropped, total = [], 0, 0
+    n, steps, _ = present.shape
+    for clip in range(n):
+        fusion.reset()
+        if check is not None:
+            check.reset()
+        latest: Array | None = None
+        for step in range(steps):
+            given = {m: features[m][clip, step] for k, m in enumerate(MODALITIES) if present[clip, step, k]}
+            trusted = set(given)
+            if check is not None:
+                trusted = set(check.step(given, dict.fromkeys(given, 1.0)).effectual)
+                dropped += len(given) - len(trusted)
+                total += len(given)
+            if not trusted:
+                continue
+            good = {m: given[m] for m in trusted}
+            whole = {m: good[m] if m in good else proxies.regenerate(m, good) for m in MODALITIES}
+            latest = fusion.step(whole).probabilities
+        rows.append(latest)
+    classes = next((len(row) for row in rows if row is not None), 1)
+    uniform = np.full(classes, 1.0 / classes, np.float32)
+    return np.stack([uniform if row is None else row for row in rows]), dropped / max(total, 1)
+
+
+def without(present: NDArray[np.bool_], missing: Sequence[Modality]) -> NDArray[np.bool_]:
+    """The same moments with some modalities never there."""
+    gone: NDArray[np.bool_] = present.copy()
+    for m in missing:
+        gone[:, :, MODALITIES.index(m)] = False
+    return gone
+
+
+def fit_temperature(logits: Array, labels: Array) -> float:
+    """The temperature with the least cross-entropy against the label shares, on validation."""
+    candidates = np.geomspace(0.4, 4.0, 60)
+
+    def loss(temperature: float) -> float:
+        z = logits / temperature
+        log_p = z - z.max(axis=1, keepdims=True)
+        log_p = log_p - np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+        return float(-(labels * log_p).sum(axis=1).mean())
+
+    return float(min(candidates, key=loss))

@@ -1,0 +1,77 @@
+"""Canonical projections of each pair of modalities, and the thresholds of the modality check."""
+
+from dataclasses import replace
+
+import numpy as np
+from cca_zoo.linear import RidgeCCA
+from numpy.typing import NDArray
+
+from edge.m3er.check import ModalityCheck, vouched
+from edge.m3er.tables import Tables
+from edge.reading import MODALITIES, PAIRS, Modality, pair_name
+
+Array = NDArray[np.float32]
+
+
+def projections(
+    features: dict[Modality, Array], dimensions: int, shrinkage: float
+) -> dict[tuple[Modality, Modality], Array]:
+    """H_ij and H_ji (dimensions, dim) of each pair, by regularised CCA on standardised features (n, dim)."""
+    found: dict[tuple[Modality, Modality], Array] = {}
+    for i, j in PAIRS:
+        model = RidgeCCA(n_components=dimensions, shrinkage=shrinkage).fit([features[i], features[j]])
+        for m, weights in zip((i, j), model.weights_, strict=True):
+            found[(i, j) if m == i else (j, i)] = np.ascontiguousarray(weights.T, np.float32)
+    return found
+
+
+def set_thresholds(
+    tables: Tables,
+    features: dict[Modality, Array],
+    present: NDArray[np.bool_],
+    window_steps: int,
+    lost_at_most: float,
+) -> Tables:
+    """The highest thresholds with which at most `lost_at_most` of clean samples lose a modality to the check.
+
+    One quantile of each pair's clean correlations is searched, the same for all pairs, by running the very check
+    of the device over clean moments.
+
+    Args:
+        tables: everything but the thresholds is used as it is.
+        features: standardised, per modality (n, steps, dim), clean, of people not trained on.
+        present: (n, steps, 3).
+        window_steps: as on the device.
+        lost_at_most: share of (sample, modality) that may be dropped although it is good.
+    """
+    rows = []
+    for clip, there in zip(zip(*(features[m] for m in MODALITIES), strict=True), present, strict=True):
+        check = ModalityCheck(replace(tables, threshold={pair_name(*pair): -2.0 for pair in PAIRS}), window_steps, 0.0)
+        for step, here in enumerate(there):
+            given = {m: clip[n][step] for n, m in enumerate(MODALITIES) if here[n]}
+            verdict = check.step(given, dict.fromkeys(given, 1.0))
+            rows.append((verdict, frozenset(given)))
+
+    def lost(tau: dict[str, float]) -> float:
+        dropped = total = 0
+        for verdict, given in rows:
+            inside = {m for m in given if verdict.density[m] <= 1.0}
+            kept = inside if len(inside) == 1 else vouched(inside, verdict.correlation, tau)
+            dropped += len(given - kept)
+            total += len(given)
+        return dropped / total
+
+    clean = {
+        pair_name(*pair): np.array(
+            [v.correlation[pair_name(*pair)] for v, _ in rows if pair_name(*pair) in v.correlation]
+        )
+        for pair in PAIRS
+    }
+    low, high = 0.0, 0.5
+    for _ in range(12):
+        middle = (low + high) / 2
+        if lost({name: float(np.quantile(values, middle)) for name, values in clean.items()}) <= lost_at_most:
+            low = middle
+        else:
+            high = middle
+    return replace(tables, threshold={name: float(np.quantile(values, low)) for name, values in clean.items()})

@@ -1,0 +1,58 @@
+"""The face encoder: a small residual net of plain 3x3 convolutions.
+
+ReLU only, no squeeze-and-excite, no hardswish: those cost more than they bring once quantised, and plain
+convolutions train four times faster on a CPU than depthwise ones and run as fast at this size.
+"""
+
+from torch import Tensor, nn
+
+DIM = 64
+"""Floats in every encoder's feature vector."""
+
+
+def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+class _Residual(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _conv(inputs, outputs, stride),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        same = inputs == outputs and stride == 1
+        self.skip: nn.Module = (
+            nn.Identity()
+            if same
+            else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.body(x) + self.skip(x)
+        return y.relu()
+
+
+class FaceEncoder(nn.Module):
+    """Standardised grey faces, float32 (batch, 1, 48, 48), to features, float32 (batch, 64)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            _conv(1, 24, 2),
+            _Residual(24, 32, 1),
+            _Residual(32, 64, 2),
+            _Residual(64, 64, 1),
+            _Residual(64, 92, 2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(0.2),
+            nn.Linear(92, DIM),
+        )
+
+    def forward(self, face: Tensor) -> Tensor:
+        features: Tensor = self.net(face)
+        return features
