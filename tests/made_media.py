@@ -95,9 +95,7 @@ def write_mp3_with_cover(path: Path, sound: NDArray[np.int16], rate_hz: int = 44
         cover: Any = container.add_stream("png", rate=1)
         cover.width, cover.height, cover.pix_fmt = 64, 64, "rgb24"
         cover.disposition = av.stream.Disposition.attached_pic
-        container.mux(
-            cover.encode(av.VideoFrame.from_ndarray(marked(3, 64, 64), "bgr24").reformat(format="rgb24"))
-        )
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(marked(3, 64, 64), "bgr24").reformat(format="rgb24")))
         container.mux(cover.encode(None))
         for start in range(0, len(sound), 4410):
             frame = av.AudioFrame.from_ndarray(sound[np.newaxis, start : start + 4410], "s16", "mono")

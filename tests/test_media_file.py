@@ -101,9 +101,7 @@ def test_sound_alone_8khz_stereo(tmp_path: Path) -> None:
 
 
 def test_picture_alone(tmp_path: Path) -> None:
-    frames, blocks, media = played(
-        write_media(tmp_path / "mute.mp4", every(0.1, [marked(i) for i in range(10)]))
-    )
+    frames, blocks, media = played(write_media(tmp_path / "mute.mp4", every(0.1, [marked(i) for i in range(10)])))
     assert media.has_picture and not media.has_sound and blocks == [] and len(frames) == 10
     assert not media.truncated
 
@@ -125,12 +123,8 @@ def test_mp3_cover_is_no_camera(tmp_path: Path) -> None:
         (180, (0.9, 0.4), (0.4, 0.9)),
     ],
 )
-def test_rotation(
-    tmp_path: Path, rotation_deg: int, red_at: tuple[float, float], blue_at: tuple[float, float]
-) -> None:
-    path = write_media(
-        tmp_path / "r.mp4", every(0.1, [marked(i) for i in range(3)]), rotation_deg=rotation_deg
-    )
+def test_rotation(tmp_path: Path, rotation_deg: int, red_at: tuple[float, float], blue_at: tuple[float, float]) -> None:
+    path = write_media(tmp_path / "r.mp4", every(0.1, [marked(i) for i in range(3)]), rotation_deg=rotation_deg)
     image = played(path)[0][0].image
     assert image.shape == ((160, 120, 3) if abs(rotation_deg) == 90 else (120, 160, 3))
     assert mean_colour(image, *red_at) == "red"
@@ -270,16 +264,12 @@ def made_bad(tmp_path: Path, what: str) -> Path:
     elif what == "subtitles":
         path.write_text("1\n00:00:01,000 --> 00:00:02,000\nHello\n\n2\n00:00:03,000 --> 00:00:04,000\nBye\n")
     elif what == "playlist":
-        path.write_text(
-            "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"
-        )
+        path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
     elif what == "zero length":
         with wave.open(str(path), "wb") as empty:
             empty.setparams((1, 2, 16_000, 0, "NONE", "not compressed"))
     elif what == "undecodable":
-        whole = write_media(
-            tmp_path / "whole.mkv", every(0.1, [marked(i) for i in range(10)]), video_codec="mjpeg"
-        )
+        whole = write_media(tmp_path / "whole.mkv", every(0.1, [marked(i) for i in range(10)]), video_codec="mjpeg")
         damage(whole, path, "video", range(10))
     return path
 
@@ -299,9 +289,7 @@ def made_bad(tmp_path: Path, what: str) -> Path:
         ("undecodable", "nothing can be decoded"),
     ],
 )
-def test_bad_input_is_told_in_one_line(
-    tmp_path: Path, what: str, says: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_is_told_in_one_line(tmp_path: Path, what: str, says: str, capfd: pytest.CaptureFixture[str]) -> None:
     path = made_bad(tmp_path, what)
     with pytest.raises(M3erError, match=says) as caught, MediaFile(path) as media:
         list(media.samples())

@@ -29,14 +29,9 @@ _SLOT_TOLERANCE_NS = 1_000_000  # stamps rounded to 1 ms must not lose a frame t
 _NOT_MEDIA = frozenset({"tty", "bin", "xbin", "idf", "adf"})
 # These have no header to promise a duration; FFmpeg's guess from the bit rate proves no truncation.
 _GUESSED_DURATION = frozenset({"aac", "ac3", "eac3", "mp3", "h264", "hevc", "mpeg", "mpegvideo"})
-
 # By degrees counterclockwise.
-_TURNS = {
-    90: cv2.ROTATE_90_COUNTERCLOCKWISE,
-    -90: cv2.ROTATE_90_CLOCKWISE,
-    180: cv2.ROTATE_180,
-    -180: cv2.ROTATE_180,
-}
+_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+
 _log = logging.getLogger(__name__)
 
 # FFmpeg's own complaints go to stderr past Python's logging; what matters is raised, counted or logged here.
@@ -111,10 +106,9 @@ class MediaFile:
 
     def _merged(self) -> Generator[Sample, None, None]:
         end_ns = -1
-        frames: Generator[Sample, None, None] = self._frames()
-        blocks: Generator[Sample, None, None] = self._blocks()
-        with closing(frames), closing(blocks):
-            for sample in heapq.merge(frames, blocks, key=lambda s: s.captured_ns):
+        readers: list[Generator[Sample, None, None]] = [self._frames(), self._blocks()]
+        with closing(readers[0]), closing(readers[1]):
+            for sample in heapq.merge(*readers, key=lambda s: s.captured_ns):
                 end_ns = sample.captured_ns
                 yield sample
         if end_ns < 0:
@@ -142,8 +136,7 @@ class MediaFile:
         clock = _MediaClock(self._start_ns)
         run: _SoundRun | None = None
         for sound, _track in self._decoded("audio"):
-            length_ns = sound.samples * _SECOND_NS // sound.sample_rate
-            at_ns = clock.at(sound, length_ns)
+            at_ns = clock.at(sound, sound.samples * _SECOND_NS // sound.sample_rate)
             form = (sound.format.name, sound.layout.name, sound.sample_rate)
             if run is None or form != run.form or at_ns - run.expected_ns > _SOUND_GAP_NS:
                 if run is not None:
@@ -299,5 +292,5 @@ def _upright_bgr(picture: Any, pixel_aspect: Any | None) -> NDArray[np.uint8]:
         height=max(1, round(picture.height * scale)),
     )
     # Not from ``side_data``: in PyAV 18 it keeps frames alive in a cycle, and crashes when that is collected.
-    turn = _TURNS.get(picture.rotation)
+    turn = _TURNS.get(picture.rotation % 360)
     return image if turn is None else cv2.rotate(image, turn)

@@ -13,7 +13,7 @@ _DARK_LEVEL = 12.0  # mean grey level; a photograph at a tenth of its light has 
 _DARK_SPREAD = 5.0  # standard deviation; a lamp in a dark room has more
 _COVERED_EDGE = 2.4  # 95th percentile of the gradient, levels per pixel; photographs 10 to 120, hand 1, noise <= 2.3
 _COVERED_SPREAD = 25.0  # a hand with light at its side 18, photographs out of focus 16 to 68
-_SHARP_RATIO = 0.6  # edge by spread of a sharp photograph; out of focus 0.1 to 0.3
+_SHARP_RATIO = 0.8  # edge by spread of a sharp photograph: 0.6 to 1.4; far out of focus 0.1 to 0.4
 _NOISE_LEVEL = 4.0
 _FROZEN_NS = 750_000_000
 _FROZEN_STRIDE_PX = 8
