@@ -22,7 +22,8 @@ MANIFEST = "manifest.json"
 TABLES = "tables.safetensors"
 TOKENS = "tokens.txt"
 CARD = "card.md"
-NETS = ("face", "speech", "text", "fusion")
+NetName = Literal["face", "speech", "text", "fusion"]
+NETS: tuple[NetName, ...] = ("face", "speech", "text", "fusion")
 DEFAULT = Path(__file__).parent / "bundles" / "default"
 
 _ANOTHER = "get the bundle again, or make one with `m3er-export train`"
@@ -42,7 +43,7 @@ class FileEntry(_Record):
 class NetVariant(_Record):
     """One file of a net: ``nets/<net>.<engine>.<precision>.<ending>``."""
 
-    net: Literal["face", "speech", "text", "fusion"]
+    net: NetName
     engine: Literal["onnx", "litert"]
     precision: Literal["fp32", "int8"]
     file: str

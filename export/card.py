@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from edge.bundle import NetVariant
+
 TRAINING_DATA = [
     {
         "name": "FER2013 with FER+ votes",
@@ -24,7 +26,7 @@ TRAINING_DATA = [
 ]
 
 
-def card(name: str, metrics: dict[str, Any], variants: list[dict[str, Any]]) -> str:
+def card(name: str, metrics: dict[str, Any], variants: list[NetVariant]) -> str:
     """Markdown."""
     lines = [
         f"# Bundle `{name}`",
@@ -82,7 +84,7 @@ def card(name: str, metrics: dict[str, Any], variants: list[dict[str, Any]]) -> 
         "| net | file | worst cosine with the torch net | median |",
         "|---|---|---|---|",
         *(
-            f"| {v['net']} | `{v['file']}` | {v['parity']['cosine_worst']:.4f} | {v['parity']['cosine_median']:.4f} |"
+            f"| {v.net} | `{v.file}` | {v.parity['cosine_worst']:.4f} | {v.parity['cosine_median']:.4f} |"
             for v in variants
         ),
         "",

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from edge.m3er.proxy import ProxyTable
 from edge.models import VOSK_TINY_EN
+from edge.perceive.face_crop import CROP_SIZE_PX
 from edge.perceive.log_mel import SETTINGS
 from edge.perceive.tokens import TOKENS, words_of
 from export.bundle_writer import check_target, write_bundle
 from export.card import TRAINING_DATA, card
-from export.convert.bundle_nets import convert_nets
+from export.convert.bundle_nets import convert_encoders, convert_fusion, encode_by_file
 from export.corpora.emotions import EMOTIONS
 from export.corpora.everything import Corpora, read_corpora
 from export.corpora.utterances import make_vocabulary
@@ -25,7 +26,6 @@ from export.nets.fusion_training import fusion_examples, train_fusion
 
 HOP_S = 0.5
 MINIMUM_QUALITY = 0.3
-FACE_SIDE = 48
 
 
 @dataclass(frozen=True)
@@ -65,32 +65,38 @@ def train(corpora: Corpora, out: Path, name: str, cache: Path, seed: int, plan: 
     """Train, fit, convert, score, write. Nothing half-written is ever left at `out`."""
     vocabulary = make_vocabulary(corpora.utterances["train"], _recogniser_words())
     encoders = train_encoders(corpora, vocabulary, cache, seed, plan.encoders)
-    matching, validation, test = (
-        paired_steps(
-            corpora.recordings[split],
-            corpora.faces[split],
-            corpora.utterances[split],
-            encoders,
-            vocabulary,
-            HOP_S,
-            copies,
-            seed + number,
-        )
-        for number, (split, copies) in enumerate((("matching", plan.copies), ("validation", 2), ("test", 2)))
-    )
-    tables = fit_tables(matching, validation, seed)
-    examples = fusion_examples(
-        standardised(tables, matching),
-        matching.present,
-        matching.labels,
-        ProxyTable(tables, NEIGHBOURS, RIDGE),
-        tables.proxy_weight,
-    )
-    fusion = train_fusion(examples, plan.fusion_epochs, plan.fusion_batch, seed)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        variants = convert_nets(encoders, fusion, corpora, vocabulary, standardised(tables, validation), folder)
-        files = Files({str(v["net"]): folder / Path(str(v["file"])).name for v in variants})
+        variants = convert_encoders(encoders, corpora, vocabulary, folder)
+        encode = {v.net: encode_by_file(v, folder) for v in variants}
+        matching, validation, test = (
+            paired_steps(
+                corpora.recordings[split],
+                corpora.faces[split],
+                corpora.utterances[split],
+                encode,
+                vocabulary,
+                HOP_S,
+                copies,
+                seed + number,
+            )
+            for number, (split, copies) in enumerate((("matching", plan.copies), ("validation", 2), ("test", 2)))
+        )
+        tables = fit_tables(matching, validation, seed)
+        fusion = train_fusion(
+            fusion_examples(
+                standardised(tables, matching),
+                matching.present,
+                matching.labels,
+                ProxyTable(tables, NEIGHBOURS, RIDGE),
+                tables.proxy_weight,
+            ),
+            plan.fusion_epochs,
+            plan.fusion_batch,
+            seed,
+        )
+        variants.append(convert_fusion(fusion, standardised(tables, validation), folder))
+        files = Files({v.net: folder / Path(v.file).name for v in variants})
         tables, unknown_below = calibrated(files, tables, validation)
         metrics = {
             **encoder_metrics(files, encoders, corpora, vocabulary),
@@ -108,7 +114,7 @@ def train(corpora: Corpora, out: Path, name: str, cache: Path, seed: int, plan: 
             "ridge": RIDGE,
             "unknown_below": unknown_below,
             "log_mel": SETTINGS,
-            "face_side": FACE_SIDE,
+            "face_side": CROP_SIZE_PX,
             "tokens": TOKENS,
             "state": STATE_SIZES,
             "nets": variants,

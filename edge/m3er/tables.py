@@ -117,4 +117,5 @@ class Tables:
             arrays[f"basis.{m}.scale"] = np.array([scale], np.float32)
         for (i, j), rows in self.projection.items():
             arrays[f"cca.{i}.{j}"] = rows
-        return arrays
+        # safetensors writes an array's memory as it lies: a transposed view would come back scrambled
+        return {name: np.ascontiguousarray(array) for name, array in arrays.items()}

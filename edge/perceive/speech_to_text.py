@@ -100,9 +100,7 @@ class SpeechToText:
     def wait_until_heard(self, captured_ns: int, timeout_s: float) -> bool:
         """Wait for the engine to have heard everything stamped up to then. For files; a live step never waits."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._heard_ns >= captured_ns or self._failure is not None, timeout_s
-            )
+            return self._changed.wait_for(lambda: self._heard_ns >= captured_ns or self._failure is not None, timeout_s)
 
     def close(self) -> None:
         """Let the engine finish what is queued, take its last words, and end the thread."""

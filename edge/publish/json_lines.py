@@ -1,12 +1,12 @@
 """Readings as a text file, one JSON record a line, and back again."""
 
-import os
 from pathlib import Path
 from typing import TextIO
 
 from pydantic import ValidationError
 
 from edge.errors import M3erError
+from edge.publish.target import check_writable
 from edge.reading import Reading
 
 
@@ -25,7 +25,7 @@ class JsonLines:
         self._file: TextIO | None = None
         self._closed = False
         try:
-            self._check_writable()
+            check_writable(path, "readings")
         except OSError as error:
             raise self._refusal(error) from error
 
@@ -60,20 +60,6 @@ class JsonLines:
             file.close()
         except OSError as error:
             raise self._refusal(error) from error
-
-    def _check_writable(self) -> None:
-        if self._path.is_dir():
-            raise M3erError(f"{self._path} is a folder: name a file in it for the readings")
-        nearest = self._path
-        while not nearest.exists():
-            nearest = nearest.parent
-        if nearest != self._path and not nearest.is_dir():
-            raise M3erError(f"cannot write readings to {self._path}: {nearest} is a file; name another place")
-        if not os.access(nearest, os.W_OK):
-            raise M3erError(
-                f"cannot write readings to {self._path}: no permission to write {nearest}; "
-                "change its permissions or name another file"
-            )
 
     def _refusal(self, error: OSError) -> M3erError:
         return M3erError(

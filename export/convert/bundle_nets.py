@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edge.bundle import NetName, NetVariant
+from edge.engines.onnx_engine import OnnxEngine
 from edge.perceive.face_crop import face_input
 from edge.perceive.tokens import Vocabulary
 from edge.reading import MODALITIES, Modality
@@ -16,6 +19,7 @@ from export.convert.onnx_file import Sample
 from export.corpora.everything import Corpora
 from export.corpora.speech_examples import window
 from export.corpora.text_examples import tokens_of
+from export.corpora.vote_matched import Encode
 from export.nets.encoder_training import EncoderTask
 from export.nets.fusion import STATE_SIZES, FusionStep
 
@@ -56,38 +60,59 @@ def fusion_samples(features: Mapping[Modality, NDArray[np.float32]], fusion: Fus
     return samples
 
 
-def convert_nets(
-    encoders: Mapping[Modality, EncoderTask],
-    fusion: FusionStep,
-    corpora: Corpora,
-    vocabulary: Vocabulary,
-    moments: Mapping[Modality, NDArray[np.float32]],
-    folder: Path,
-) -> list[dict[str, object]]:
-    """Write one file a net into `folder`; returns the manifest's entries.
+def convert_encoders(
+    encoders: Mapping[Modality, EncoderTask], corpora: Corpora, vocabulary: Vocabulary, folder: Path
+) -> list[NetVariant]:
+    """Write one file an encoder into `folder`; returns the manifest's entries."""
+    return [
+        _variant(
+            m,
+            encoders[m].encoder,
+            encoder_samples(m, corpora, vocabulary, "matching", CALIBRATION),
+            encoder_samples(m, corpora, vocabulary, "validation", VALIDATION),
+            ["feature"],
+            folder,
+        )
+        for m in MODALITIES
+    ]
+
+
+def convert_fusion(fusion: FusionStep, moments: Mapping[Modality, NDArray[np.float32]], folder: Path) -> NetVariant:
+    """Write the fusion step's file into `folder`; returns the manifest's entry.
 
     Args:
-        moments: standardised validation features, per modality (n, steps, dim), for the fusion step.
+        moments: standardised validation features, per modality (n, steps, dim).
     """
-    found: list[tuple[str, nn.Module, list[Sample], list[Sample], list[str]]] = []
-    for m in MODALITIES:
-        calibration = encoder_samples(m, corpora, vocabulary, "matching", CALIBRATION)
-        validation = encoder_samples(m, corpora, vocabulary, "validation", VALIDATION)
-        found.append((m, encoders[m].encoder, calibration, validation, ["feature"]))
     steps = fusion_samples(moments, fusion, CALIBRATION + VALIDATION)
     outputs = ["joint_logits", "modality_logits", *(f"next_{name}" for name in STATE_SIZES)]
-    found.append(("fusion", fusion, steps[:CALIBRATION], steps[CALIBRATION:], outputs))
-    entries: list[dict[str, object]] = []
-    for name, net, calibration, validation, names in found:
-        chosen = convert(name, net, calibration, validation, names, folder)
-        entries.append(
-            {
-                "net": name,
-                "engine": "onnx",
-                "precision": chosen.precision,
-                "file": f"nets/{chosen.path.name}",
-                "inputs": {key: list(array.shape) for key, array in validation[0].items()},
-                "parity": chosen.parity,
-            }
-        )
-    return entries
+    return _variant("fusion", fusion, steps[:CALIBRATION], steps[CALIBRATION:], outputs, folder)
+
+
+def encode_by_file(variant: NetVariant, folder: Path) -> Encode:
+    """An encoder's file as a function over many ready inputs."""
+    engine = OnnxEngine(folder / Path(variant.file).name)
+    (name,) = variant.inputs
+
+    def encode(inputs: NDArray[Any]) -> NDArray[np.float32]:
+        return np.stack([engine.run({name: one[None]})["feature"][0] for one in inputs])
+
+    return encode
+
+
+def _variant(
+    name: NetName,
+    net: nn.Module,
+    calibration: list[Sample],
+    validation: list[Sample],
+    outputs: list[str],
+    folder: Path,
+) -> NetVariant:
+    chosen = convert(name, net, calibration, validation, outputs, folder)
+    return NetVariant(
+        net=name,
+        engine="onnx",
+        precision=chosen.precision,
+        file=f"nets/{chosen.path.name}",
+        inputs={key: list(array.shape) for key, array in validation[0].items()},
+        parity=chosen.parity,
+    )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
@@ -28,7 +29,7 @@ class Chosen:
     """The file that was kept, and how it compares."""
 
     path: Path
-    precision: str
+    precision: Literal["fp32", "int8"]
     parity: dict[str, float]
 
 

@@ -6,11 +6,14 @@ people found in the clip. Matched within a split only: no image, speaker or text
 It is a surrogate until a user trains on real pairs.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.bundle import NetName
 from edge.perceive.face_crop import face_input
 from edge.perceive.tokens import Vocabulary
 from edge.reading import MODALITIES, Modality
@@ -18,9 +21,11 @@ from export.corpora.emotions import EMOTIONS
 from export.corpora.face_examples import disturb
 from export.corpora.ferplus import Faces
 from export.corpora.recordings import Recording
-from export.corpora.speech_examples import step_ends, window
+from export.corpora.speech_examples import Before, step_ends, window
 from export.corpora.utterances import CONVERSATIONS, Utterance
-from export.nets.encoder_training import EncoderTask, features_of
+
+Encode = Callable[[NDArray[Any]], NDArray[np.float32]]
+"""Ready inputs (n, …) to features (n, dim), by the net file that is shipped: its rounding is part of the features."""
 
 STEPS = 6
 """Steps of a pair: 3 s at the default hop. The last step of a shorter sentence is repeated."""
@@ -50,7 +55,7 @@ def paired_steps(
     recordings: list[Recording],
     faces: Faces,
     utterances: list[Utterance],
-    encoders: dict[Modality, EncoderTask],
+    encode: Mapping[NetName, Encode],
     vocabulary: Vocabulary,
     hop_s: float,
     copies: int,
@@ -59,12 +64,13 @@ def paired_steps(
     """Join and encode; each recording stands `copies` times, with other faces and words each time."""
     rng = np.random.default_rng(seed)
     order = np.tile(np.arange(len(recordings)), copies)
-    speech = _speech(recordings, encoders["speech"], hop_s)[order]
+    speech = np.concatenate([_speech(recordings, encode["speech"], hop_s, rng) for _ in range(min(copies, 2))])
+    speech = np.resize(speech, (len(order), *speech.shape[1:]))
     chosen = [recordings[i] for i in order]
 
     face_index = _nearest_faces(np.stack([r.face_votes for r in chosen]), faces.votes, rng)
-    plain = features_of(encoders["face"], face_input(faces.images))
-    shaken = features_of(encoders["face"], face_input(np.stack([disturb(image, rng) for image in faces.images])))
+    plain = encode["face"](face_input(faces.images))
+    shaken = encode["face"](face_input(np.stack([disturb(image, rng) for image in faces.images])))
     two = np.stack([plain, shaken], axis=1)
     face = two[face_index[:, None], rng.integers(0, 2, (len(chosen), STEPS))]
 
@@ -76,7 +82,7 @@ def paired_steps(
     ]
     whole = np.concatenate([vocabulary.encode(u.words) for u in said])
     half = np.concatenate([vocabulary.encode(u.words[: (len(u.words) + 1) // 2]) for u in said])
-    text_whole, text_half = features_of(encoders["text"], whole), features_of(encoders["text"], half)
+    text_whole, text_half = encode["text"](whole), encode["text"](half)
     text = np.repeat(text_whole[:, None], STEPS, axis=1)
     text[:, :2] = text_half[:, None]
 
@@ -86,10 +92,13 @@ def paired_steps(
     return PairedSteps({"face": face, "speech": speech, "text": text}, present, labels, datasets)
 
 
-def _speech(recordings: list[Recording], encoder: EncoderTask, hop_s: float) -> NDArray[np.float32]:
+def _speech(recordings: list[Recording], encode: Encode, hop_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Features (recordings, STEPS, dim); half of the people have been talking before."""
+    before = Before(recordings)
     ends = [step_ends(r, hop_s)[:STEPS] for r in recordings]
-    inputs = np.stack([window(r, end) for r, steps in zip(recordings, ends, strict=True) for end in steps])
-    encoded = np.split(features_of(encoder, inputs), np.cumsum([len(steps) for steps in ends])[:-1])
+    said = [before.frames(r, rng) if rng.random() < 0.5 else None for r in recordings]
+    inputs = [window(r, end, b) for r, steps, b in zip(recordings, ends, said, strict=True) for end in steps]
+    encoded = np.split(encode(np.stack(inputs)), np.cumsum([len(steps) for steps in ends])[:-1])
     return np.stack([f[np.minimum(np.arange(STEPS), len(f) - 1)] for f in encoded])
 
 

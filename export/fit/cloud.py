@@ -2,9 +2,10 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import LedoitWolf
 
 Array = NDArray[np.float32]
+
+_LEAST_VARIANCE = 0.1
 
 
 def standardisation(features: Array) -> tuple[Array, Array]:
@@ -13,9 +14,14 @@ def standardisation(features: Array) -> tuple[Array, Array]:
 
 
 def whitening(standardised: Array) -> Array:
-    """W (dim, dim) with mean square of W f = Mahalanobis distance² / dim, covariance shrunk after Ledoit and Wolf."""
-    precision = LedoitWolf(assume_centered=True).fit(standardised).precision_
-    whiten: Array = np.linalg.cholesky(precision).T.astype(np.float32)
+    """W (dim, dim) for the density: the mean square of W f is about 1 for a usual feature.
+
+    Mahalanobis distance, but no direction is blown up more than 1 / sqrt(_LEAST_VARIANCE) times: in directions that
+    hardly vary, a quantised net's rounding would count as strangeness.
+    """
+    covariance = standardised.T @ standardised / len(standardised)
+    values, vectors = np.linalg.eigh(covariance.astype(np.float64))
+    whiten: Array = (vectors / np.sqrt(np.maximum(values, _LEAST_VARIANCE))).T.astype(np.float32)
     return whiten
 
 

@@ -1,0 +1,146 @@
+"""``m3er-edge run``: a media file through the runtime, readings to the terminal, a file and a picture."""
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import cv2
+
+from edge.bundle import DEFAULT, open_bundle
+from edge.capture.media_file import MediaFile
+from edge.capture.sample import AudioBlock
+from edge.errors import M3erError
+from edge.models import VOSK_TINY_EN
+from edge.perceive.face_detector import open_detector
+from edge.perceive.speech_to_text import SpeechToText, load_model
+from edge.publish.json_lines import JsonLines
+from edge.publish.publisher import Publisher
+from edge.publish.target import check_writable
+from edge.publish.terminal import Terminal
+from edge.publish.timeline import TruthSpan, draw_timeline
+from edge.reading import Reading
+from edge.runtime import Runtime, StepCost
+
+_LAST_WORDS_S = 30.0
+"""How long a file waits for the recogniser before a step; a live run never waits."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``m3er-edge run``."""
+    parser.add_argument("--input", type=Path, required=True, metavar="CLIP", help="a media file: video, sound or both")
+    parser.add_argument("--realtime", action="store_true", help="as fast as life, instead of as fast as it can")
+    parser.add_argument("--bundle", type=Path, default=DEFAULT, metavar="DIR", help="the trained model")
+    parser.add_argument("--stt-model", type=Path, default=VOSK_TINY_EN, metavar="DIR", help="a Vosk speech model")
+    parser.add_argument(
+        "--face-model", type=Path, metavar="FILE", help="YuNet; looked for in the usual places if omitted"
+    )
+    parser.add_argument(
+        "--check",
+        choices=("full", "correlation"),
+        default="full",
+        help="evidence of the modality check: all, or the paper's",
+    )
+    parser.add_argument("--jsonl", type=Path, metavar="FILE", help="write readings as JSON lines")
+    parser.add_argument("--timeline", type=Path, metavar="FILE.png", help="draw the run as a picture")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a file from start to end. Nothing is written before the first reading is there."""
+    cv2.setNumThreads(1)  # small pictures: more threads cost more than they bring
+    bundle = open_bundle(args.bundle)
+    detector = open_detector(args.face_model)
+    model = load_model(args.stt_model)
+    if args.timeline is not None:
+        check_writable(args.timeline, "timeline")
+    readings: list[Reading] = []
+    with ExitStack() as open_things:
+        source = open_things.enter_context(MediaFile(args.input))
+        recogniser = open_things.enter_context(closing(SpeechToText(model)))
+        runtime = Runtime(bundle, detector, recogniser, args.check)
+        publishers: list[Publisher] = []
+        if args.jsonl is not None:
+            publishers.append(open_things.enter_context(closing(JsonLines(args.jsonl))))
+        publishers.append(
+            open_things.enter_context(closing(Terminal(bundle.manifest.labels, total_s=source.duration_s)))
+        )
+        begin_cpu = time.process_time()
+        for reading in steps(source, runtime, recogniser, args.realtime):
+            readings.append(reading)
+            for publisher in publishers:
+                publisher.publish(reading)
+        cpu_s = time.process_time() - begin_cpu
+    _print_summary(args, readings, runtime.cost, cpu_s, detector.name, source.truncated)
+    if args.timeline is not None:
+        draw_timeline(readings, args.timeline, title=f"m3er-edge: {args.input.name}", truth=truth_beside(args.input))
+    return 0
+
+
+def steps(source: MediaFile, runtime: Runtime, recogniser: SpeechToText, realtime: bool) -> Iterator[Reading]:
+    """Readings of a file: one a hop, and one at the end if the file is shorter than a hop.
+
+    Args:
+        realtime: wait for each sample's time, and never for the recogniser; else as fast as it can, and the
+            recogniser has always heard what came before a step.
+    """
+    began_ns = time.monotonic_ns()
+    next_ns, heard_ns, last_ns, made = runtime.hop_ns, -1, 0, 0
+
+    def step(at_ns: int) -> Reading:
+        if not realtime and heard_ns >= 0 and not recogniser.wait_until_heard(heard_ns, _LAST_WORDS_S):
+            raise M3erError(
+                f"speech recognition is stuck: nothing heard for {_LAST_WORDS_S:.0f} s; try another --stt-model"
+            )
+        return runtime.step(at_ns)
+
+    for sample in source.samples():
+        while sample.captured_ns > next_ns:
+            yield step(next_ns)
+            made += 1
+            next_ns += runtime.hop_ns
+        if realtime:
+            time.sleep(max(0, sample.captured_ns - (time.monotonic_ns() - began_ns)) / 1e9)
+        runtime.take(sample)
+        last_ns = sample.captured_ns
+        if isinstance(sample, AudioBlock):
+            heard_ns = sample.captured_ns
+    if not made or last_ns >= next_ns:
+        yield step(min(next_ns, max(last_ns, 1)))
+
+
+def truth_beside(clip: Path) -> list[TruthSpan] | None:
+    """What a clip of ours says about itself, for the picture alone: ``clip.truth.json`` beside ``clip.mp4``."""
+    path = clip.with_suffix(".truth.json")
+    if not path.is_file():
+        return None
+    segments = json.loads(path.read_text(encoding="utf-8"))["segments"]
+    return [TruthSpan(s["start_s"], s["end_s"], _what_fails(s["face"], s["speech"])) for s in segments]
+
+
+def _what_fails(face: str, speech: str) -> str:
+    """A segment in a few words: ``all good``, ``face covered``, ``camera black``, ``voice drowned``, ``silence``."""
+    faults = [] if face == "good" else [f"{'face' if face == 'covered' else 'camera'} {face}"]
+    faults += [] if speech == "good" else ["silence" if speech == "silent" else f"voice {speech}"]
+    return ", ".join(faults) or "all good"
+
+
+def _print_summary(
+    args: argparse.Namespace, readings: list[Reading], cost: StepCost, cpu_s: float, detector: str, truncated: bool
+) -> None:
+    duration_s = max(readings[-1].t, 1e-3)
+    resident_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{len(readings)} readings of {duration_s:.1f} s; faces by {detector}"
+        + (" (file breaks off)" if truncated else "")
+    )
+    print(
+        f"A step took {1e3 * cost.cpu_s / cost.steps:.2f} ms, {cost.cpu_s / duration_s:.2%} of one core; "
+        f"with decoding, face detection and "
+        f"speech recognition {cpu_s / duration_s:.1%}. Resident memory at most {resident_mb:.0f} MB."
+    )
+    for what, path in (("Readings", args.jsonl), ("Timeline", args.timeline)):
+        if path is not None:
+            print(f"{what}: {path}")
