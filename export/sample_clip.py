@@ -7,23 +7,21 @@ same clip.
 """
 
 import argparse
-import ctypes
-import ctypes.util
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
 from av.video.frame import PictureType
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from edge.capture.sample import SAMPLE_RATE_HZ
 from edge.errors import M3erError
 from export.sample_picture import HEIGHT_PX, WIDTH_PX, Cover, Filming, Image
+from export.sample_truth import Face, Segment, Sentence, Speech, Truth, Word, truth_path
+from export.sample_voice import Samples, Voice
 
 FRAME_RATE_HZ = 15
 TRANSITION_S = 0.4
@@ -38,9 +36,6 @@ _ROOM_SNR_DB = 30.0
 _GAPS_S = (0.18, 0.42)  # natural pauses between sentences
 _LEAD_S, _TAIL_S = 0.12, 0.15  # from a segment's border to the nearest word
 
-Samples = NDArray[np.float32]
-Face = Literal["good", "covered", "black", "frozen"]
-Speech = Literal["good", "drowned", "silent"]
 
 _LICENCE = (
     "Photograph: NASA (astronaut Eileen Collins), public domain, as bundled in scikit-image "
@@ -66,58 +61,6 @@ okay wait here
 """
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Word(_Record):
-    """A spoken word; espeak-ng's own start time, ending where the next word starts."""
-
-    word: str
-    start_s: float
-    end_s: float
-
-
-class Sentence(_Record):
-    """A spoken sentence, in the spelling of vosk-tiny-en's vocabulary."""
-
-    start_s: float
-    end_s: float
-    text: str
-    words: list[Word]
-    audible: bool = Field(description="false where noise drowns it")
-
-
-class Segment(_Record):
-    """A part of the clip in which both sensors stay as they are. Borders lie on frames and cut no word."""
-
-    start_s: float
-    end_s: float
-    face: Face
-    speech: Speech
-    camera: str
-    microphone: str
-
-
-class Truth(_Record):
-    """What is true in a clip. Segments follow each other without gaps from 0 to ``duration_s``."""
-
-    seed: int
-    voice: str
-    rate_wpm: int = Field(description="words a minute asked for, pauses between sentences not counted")
-    duration_s: float
-    frame_rate_hz: int
-    frame_count: int
-    width_px: int
-    height_px: int
-    sample_rate_hz: int
-    cover: Cover
-    transition_s: float = Field(description="the cover moves for so long at both ends of a covered segment")
-    licence: str
-    segments: list[Segment]
-    sentences: list[Sentence]
-
-
 @dataclass(frozen=True)
 class _Scene:
     face: Face
@@ -138,102 +81,6 @@ _SCENES = (
     _Scene("good", "silent", 4, microphone="room noise only, nobody speaks"),
     _Scene("good", "good", 6),
 )
-
-
-class _Event(ctypes.Structure):
-    """espeak_EVENT of speak_lib.h."""
-
-    _fields_ = (
-        ("type", ctypes.c_int),
-        ("identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position_ms", ctypes.c_int),
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("id", ctypes.c_char * 8),
-    )
-
-
-class _Voice:
-    """espeak-ng through its C library, as the command line tells no word times.
-
-    Raises:
-        M3erError: when espeak-ng is not installed, or has no such voice.
-    """
-
-    def __init__(self, name: str) -> None:
-        library = ctypes.util.find_library("espeak-ng") or "libespeak-ng.so.1"
-        synchronous, dont_exit, pitch_range = 2, 0x8000, 4
-        try:
-            self._lib = ctypes.CDLL(library)
-            self._rate_hz = int(self._lib.espeak_Initialize(synchronous, 200, None, dont_exit))
-        except (OSError, AttributeError) as error:
-            raise M3erError(f"the sample clip needs espeak-ng ({error}): apt-get install espeak-ng") from error
-        if self._rate_hz <= 0:
-            raise M3erError("espeak-ng found no voice data: apt-get install espeak-ng espeak-ng-data")
-        if self._lib.espeak_SetVoiceByName(name.encode()) != 0:
-            raise M3erError(f"espeak-ng has no voice {name!r}: see espeak-ng --voices=en, and --voices=variant")
-        self._lib.espeak_SetParameter(pitch_range, 70, 0)  # livelier than the default 50
-        self._blocks: list[NDArray[np.int16]] = []
-        self._starts_s: dict[int, float] = {}
-        callback_type = ctypes.CFUNCTYPE(
-            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
-        )
-        self._callback = callback_type(self._receive)  # kept: espeak-ng calls it for as long as it lives
-        self._lib.espeak_SetSynthCallback(self._callback)
-
-    def _receive(self, samples: Any, count: int, events: Any) -> int:
-        end_of_list, word = 0, 1
-        if samples and count > 0:
-            self._blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
-        index = 0
-        while events[index].type != end_of_list:
-            if events[index].type == word:
-                self._starts_s.setdefault(events[index].text_position - 1, events[index].audio_position_ms / 1000)
-            index += 1
-        return 0
-
-    def say_all(self, texts: list[str], rate_wpm: float) -> dict[str, tuple[Samples, list[float]]]:
-        """Each text as :meth:`say` gives it, at so many words a minute on average (without pauses)."""
-        rate, nominal_wpm = 1, 160.0
-        spoken: dict[str, tuple[Samples, list[float]]] = {}
-        # espeak-ng's own rate means up to twice as many words a minute, by voice: measure it, and ask again.
-        for _ in range(3):
-            self._lib.espeak_SetParameter(rate, round(nominal_wpm), 0)
-            spoken = {text: self.say(text) for text in texts}
-            minutes = sum(said.size for said, _ in spoken.values()) / SAMPLE_RATE_HZ / 60
-            nominal_wpm = max(80.0, nominal_wpm * rate_wpm * minutes / sum(len(text.split()) for text in texts))
-        return spoken
-
-    def say(self, text: str) -> tuple[Samples, list[float]]:
-        """Samples (n,) at 16 kHz with an RMS of 1, trimmed of silence, and each word's start in seconds."""
-        self._blocks, self._starts_s = [], {}
-        data, utf8 = text.encode(), 1
-        self._lib.espeak_Synth(data, len(data) + 1, 0, 0, 0, utf8, None, None)
-        if not self._blocks:
-            raise M3erError(f"espeak-ng spoke nothing for {text!r}")
-        sound = _resample(np.concatenate(self._blocks), self._rate_hz)
-        loud = np.flatnonzero(np.abs(sound) > 0.005 * np.abs(sound).max())
-        first, last = int(loud[0]), int(loud[-1])
-        sound = sound[first : last + 1]
-        offsets = [0]
-        for spoken in text.split()[:-1]:
-            offsets.append(offsets[-1] + len(spoken) + 1)
-        # Two words spoken as one unit have one event; the second's start then comes from the letters.
-        known = [offset for offset in offsets if offset in self._starts_s] or [0]
-        ends = [*known, len(text)]
-        times = [*(self._starts_s.get(offset, 0.0) for offset in known), (last + 1) / SAMPLE_RATE_HZ]
-        starts = np.interp(offsets, ends, times) - first / SAMPLE_RATE_HZ
-        return sound / np.sqrt(np.mean(sound**2)), [max(0.0, float(start)) for start in starts]
-
-
-def _resample(samples: NDArray[np.int16], rate_hz: int) -> Samples:
-    frame = av.AudioFrame.from_ndarray(samples[None, :], format="s16", layout="mono")
-    frame.sample_rate = rate_hz
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
-    parts = [part.to_ndarray()[0] for part in (*resampler.resample(frame), *resampler.resample(None))]
-    return np.concatenate(parts).astype(np.float32)
 
 
 def _noise(rng: np.random.Generator, count: int, rms: float) -> Samples:
@@ -264,7 +111,7 @@ def _choose(rng: np.random.Generator, lengths_s: dict[str, float], room_s: float
 
 
 def _plan(
-    rng: np.random.Generator, voice: _Voice, rate_wpm: int, cover: Cover
+    rng: np.random.Generator, voice: Voice, rate_wpm: int, cover: Cover
 ) -> tuple[list[Segment], list[Sentence], Samples]:
     """Which sentences are spoken when, and their sound without noise."""
     bank = voice.say_all([text.strip() for text in _SENTENCES.split("/")], rate_wpm)
@@ -381,11 +228,6 @@ def _write(out: Path, pictures: Iterator[Image | None], key_frames: set[int], so
         container.mux(audio.encode())
 
 
-def truth_path(clip: Path) -> Path:
-    """Where the truth about a clip lies: ``clip.truth.json`` beside ``clip.mp4``."""
-    return clip.with_suffix(".truth.json")
-
-
 def make_clip(out: Path, seed: int, voice: str) -> Truth:
     """Make a clip of 30 to 40 s, and its truth beside it.
 
@@ -405,7 +247,7 @@ def make_clip(out: Path, seed: int, voice: str) -> Truth:
     rng = np.random.default_rng([seed, 0])
     filming = Filming(seed, cover)
     rate_wpm = int(rng.integers(165, 186))
-    segments, sentences, clean = _plan(rng, _Voice(voice), rate_wpm, cover)
+    segments, sentences, clean = _plan(rng, Voice(voice), rate_wpm, cover)
     sound = _add_noise(rng, clean, segments)
     truth = Truth(
         seed=seed,

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 import edge
 from edge.capture.sample import SAMPLE_RATE_HZ
 from edge.errors import M3erError
-from export.sample_clip import Segment, Truth, make_clip, truth_path
+from export.sample_clip import make_clip
+from export.sample_truth import Segment, Truth, truth_path
 
 EDGE = Path(edge.__file__).parent
 CLIP = EDGE / "samples" / "clip.mp4"

@@ -112,7 +112,7 @@ def _write_titles(canvas: Any, title: str, readings: Sequence[Reading]) -> None:
 
     ruler = Ruler(canvas)
     room_px = _WIDTH_PX * (1 - 0.02)
-    bundles = ", ".join(dict.fromkeys(reading.bundle for reading in readings))
+    bundles = ", ".join(dict.fromkeys(_short(reading.bundle) for reading in readings))
     counted = f"{len(readings)} reading{'s' if len(readings) > 1 else ''}"
     per_mean = readings_per_mean(len(readings))
     means = f"; curves are means of {per_mean} readings" if per_mean > 1 else ""
@@ -130,6 +130,12 @@ def _write_titles(canvas: Any, title: str, readings: Sequence[Reading]) -> None:
             color=colour,
             parse_math=False,
         )
+
+
+def _short(bundle: str) -> str:
+    """``name@sha256:`` and the first digits: enough to tell bundles apart by eye."""
+    name, _, digest = bundle.partition("@sha256:")
+    return f"{name}@sha256:{digest[:12]}" if digest else name
 
 
 def _save(canvas: Any, path: Path) -> None:

@@ -85,7 +85,8 @@ def convert_fusion(fusion: FusionStep, moments: Mapping[Modality, NDArray[np.flo
     """
     steps = fusion_samples(moments, fusion, CALIBRATION + VALIDATION)
     outputs = ["joint_logits", "modality_logits", *(f"next_{name}" for name in STATE_SIZES)]
-    return _variant("fusion", fusion, steps[:CALIBRATION], steps[CALIBRATION:], outputs, folder)
+    cut = len(steps) * CALIBRATION // (CALIBRATION + VALIDATION)
+    return _variant("fusion", fusion, steps[:cut], steps[cut:], outputs, folder)
 
 
 def encode_by_file(variant: NetVariant, folder: Path) -> Encode:

@@ -68,11 +68,13 @@ def read_ferplus(folder: Path, seed: int) -> dict[str, Faces]:
     rng = np.random.default_rng(seed)
     groups = rng.permutation(np.unique(group[split == "Training"]))
     kept_back = np.isin(group, groups[: int(len(groups) * MATCHING_SHARE)])
+    test = (split == "PrivateTest") & _seven_majority(rows) & ~near_duplicate
+    also_in_test = np.isin(group, group[test])
     chosen = {
         "train": (split == "Training") & usable & ~kept_back,
         "matching": (split == "Training") & usable & kept_back,
-        "validation": (split == "PublicTest") & usable & clear & ~near_duplicate,
-        "test": (split == "PrivateTest") & _seven_majority(rows) & ~near_duplicate,
+        "validation": (split == "PublicTest") & usable & clear & ~near_duplicate & ~also_in_test,
+        "test": test,
     }
     votes = ours / np.maximum(ours.sum(1, keepdims=True), 1)
     return {name: Faces(tiles[: len(rows)][mask], votes[mask]) for name, mask in chosen.items()}

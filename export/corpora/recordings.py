@@ -54,7 +54,7 @@ def decode_sound(path: Path) -> NDArray[np.int16]:
         with av.open(str(path)) as container:
             resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE_HZ)
             parts = [out.to_ndarray()[0] for frame in container.decode(audio=0) for out in resampler.resample(frame)]
-    except (OSError, IndexError) as error:
+    except (av.FFmpegError, OSError, IndexError) as error:
         raise M3erError(f"{path}: cannot be decoded ({error})") from None
     if not parts:
         raise M3erError(f"{path}: holds no sound")
@@ -97,6 +97,8 @@ def _all_frames(paths: list[Path]) -> dict[str, NDArray[np.generic]]:
 
 def _recording(row: dict[str, str], faces: dict[str, dict[str, str]], frames: NDArray[np.float16]) -> Recording:
     clip = row["path"].rsplit(".", 1)[0]
+    if row["emotion"] not in OF_ACTED_SPEECH:
+        raise M3erError(f"speech.csv.gz: {row['path']} has the unknown emotion {row['emotion']!r}")
     intended = OF_ACTED_SPEECH[row["emotion"]]
     one_hot = np.eye(len(EMOTIONS), dtype=np.float32)[EMOTIONS.index(intended)]
     seen = faces.get(clip.rsplit("/", 1)[-1], {})

@@ -139,10 +139,3 @@ def train_encoder(
     trainer.fit(task, _loader(train, schedule.batch, seed), _loader(validation, 256, None))
     task.eval()
     return task
-
-
-@torch.no_grad()
-def features_of(task: EncoderTask, inputs: NDArray[Any], batch: int = 256) -> NDArray[np.float32]:
-    """Features of ready inputs, float32 (n, 64)."""
-    parts = [task.encoder(torch.from_numpy(inputs[i : i + batch])).numpy() for i in range(0, len(inputs), batch)]
-    return np.concatenate(parts).astype(np.float32)

@@ -1,0 +1,66 @@
+# Two commands set everything up on a fresh machine: `make run` and `make test`.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+DATA   ?= ../shared/data
+
+# Debian packages: a voice for making clips, and what PyAudio compiles against.
+SYSTEM_PACKAGES := espeak-ng portaudio19-dev gcc python3-dev python3-venv
+
+.PHONY: help run test live system lint train clip clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(VENV)/.device  ## run the sample clip: readings in out/readings.jsonl, a picture in out/timeline.png
+	$(BIN)/m3er-edge run --input edge/samples/clip.mp4 --jsonl out/readings.jsonl --timeline out/timeline.png
+
+test: lint  ## set up the rest and run all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.everything
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+live: $(VENV)/.live  ## add what live microphones need (compiles PyAudio)
+
+system:  ## install the Debian packages that tests and live microphones need (asks for root)
+	@if [ "$$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi; set -x; \
+	$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq $(SYSTEM_PACKAGES)
+
+train: $(VENV)/.everything  ## train the default bundle from nothing (DATA=../shared/data)
+	$(BIN)/m3er-export train --data $(DATA) --out edge/bundles/default
+
+clip: $(VENV)/.everything  ## make the sample clip anew
+	$(BIN)/m3er-export sample-clip --out edge/samples/clip.mp4 --seed 1 --voice en-us+f4
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Only what a device needs: no torch, nothing that compiles, no root.
+$(VENV)/.device: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "m3er-edge needs Python 3.10 to 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "install python3-venv first: make system" >&2; exit 1; }
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.live: $(VENV)/.device
+	@$(call need,/usr/include/portaudio.h)
+	$(PIP) --editable '.[live]'
+	@touch $@
+
+$(VENV)/.everything: $(VENV)/.live
+	@$(call need,/usr/bin/espeak-ng)
+	$(PIP) --editable '.[live,export,dev]'
+	@touch $@
+
+# Install the system's packages when a file of theirs is missing and we may; else say how.
+define need
+[ -e $(1) ] || { \
+	if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then $(MAKE) system; \
+	else echo "$(1) is missing: run 'make system' (needs root), or install its like" >&2; exit 1; fi; }
+endef
