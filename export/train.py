@@ -18,7 +18,7 @@ from export.corpora.everything import Corpora, read_corpora
 from export.corpora.utterances import make_vocabulary
 from export.corpora.vote_matched import paired_steps
 from export.evaluate.first_metrics import Files, calibrated, encoder_metrics, fusion_metrics
-from export.fit.fit_tables import CHECK_WINDOW_STEPS, NEIGHBOURS, RIDGE, fit_tables, standardised
+from export.fit.fit_tables import CHECK_WINDOW_STEPS, NEIGHBOURS, fit_tables, standardised
 from export.nets.encoders import Schedules, train_encoders
 from export.nets.face import DIM
 from export.nets.fusion import STATE_SIZES
@@ -82,13 +82,13 @@ def train(corpora: Corpora, out: Path, name: str, cache: Path, seed: int, plan: 
             )
             for number, (split, copies) in enumerate((("matching", plan.copies), ("validation", 2), ("test", 2)))
         )
-        tables = fit_tables(matching, validation, seed)
+        tables, ridge = fit_tables(matching, validation, seed)
         fusion = train_fusion(
             fusion_examples(
                 standardised(tables, matching),
                 matching.present,
                 matching.labels,
-                ProxyTable(tables, NEIGHBOURS, RIDGE),
+                ProxyTable(tables, NEIGHBOURS, ridge),
                 tables.proxy_weight,
             ),
             plan.fusion_epochs,
@@ -96,7 +96,7 @@ def train(corpora: Corpora, out: Path, name: str, cache: Path, seed: int, plan: 
             seed,
         )
         variants.append(convert_fusion(fusion, standardised(tables, validation), folder))
-        files = Files({v.net: folder / Path(v.file).name for v in variants})
+        files = Files({v.net: folder / Path(v.file).name for v in variants}, ridge)
         tables, unknown_below = calibrated(files, tables, validation)
         metrics = {
             **encoder_metrics(files, encoders, corpora, vocabulary),
@@ -111,7 +111,7 @@ def train(corpora: Corpora, out: Path, name: str, cache: Path, seed: int, plan: 
             "check_window_steps": CHECK_WINDOW_STEPS,
             "minimum_quality": MINIMUM_QUALITY,
             "neighbours": NEIGHBOURS,
-            "ridge": RIDGE,
+            "ridge": ridge,
             "unknown_below": unknown_below,
             "log_mel": SETTINGS,
             "face_side": CROP_SIZE_PX,

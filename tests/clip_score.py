@@ -1,6 +1,6 @@
 """How well a run noticed what a clip of ours did to its sensors, and what was said in it.
 
-    python -m tests.clip_score READINGS.jsonl CLIP.truth.json
+python -m tests.clip_score READINGS.jsonl CLIP.truth.json
 """
 
 import argparse

@@ -27,7 +27,7 @@ from export.evaluate.scores import (
     run_moments,
     without,
 )
-from export.fit.fit_tables import CHECK_WINDOW_STEPS, NEIGHBOURS, RIDGE, standardised
+from export.fit.fit_tables import CHECK_WINDOW_STEPS, NEIGHBOURS, standardised
 from export.nets.encoder_training import EncoderTask
 from export.nets.fusion import STATE_SIZES
 
@@ -37,9 +37,10 @@ UNKNOWN_SHARE = 0.10
 
 @dataclass(frozen=True)
 class Files:
-    """The net files of a bundle in the making."""
+    """The net files of a bundle in the making, and the ridge of its proxies."""
 
     paths: Mapping[str, Path]
+    ridge: float
 
     def fusion(self, temperature: float) -> FusionStep:
         """The device's fusion step over the file."""
@@ -85,7 +86,7 @@ def encoder_metrics(
 def calibrated(files: Files, tables: Tables, validation: PairedSteps) -> tuple[Tables, float]:
     """The tables with their temperature, and the confidence below which a reading says ``unknown``."""
     raw, _ = _run(files, tables, validation, validation.present, check=False)
-    temperature = fit_temperature(np.log(np.maximum(raw, 1e-9)), validation.labels)
+    temperature = fit_temperature(np.log(np.maximum(raw, 1e-9)), validation.labels.argmax(axis=1))
     tables = replace(tables, temperature=temperature)
     probabilities, _ = _run(files, tables, validation, validation.present, check=True)
     return tables, float(np.quantile(probabilities.max(axis=1), UNKNOWN_SHARE))
@@ -122,6 +123,6 @@ def _run(
         standardised(tables, pairs),
         present,
         ModalityCheck(tables, CHECK_WINDOW_STEPS, 0.0) if check else None,
-        ProxyTable(tables, NEIGHBOURS, RIDGE),
+        ProxyTable(tables, NEIGHBOURS, files.ridge),
         files.fusion(tables.temperature),
     )

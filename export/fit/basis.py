@@ -13,6 +13,8 @@ from edge.reading import MODALITIES, Modality
 
 Array = NDArray[np.float32]
 
+_RIDGES = (1.0, 10.0, 30.0, 100.0, 300.0)
+
 
 def basis_rows(features: Mapping[Modality, Array], rows: int, seed: int) -> dict[Modality, Array]:
     """Centres of k-means over the joined features: row n of every modality tells of the same kind of moment.
@@ -26,12 +28,25 @@ def basis_rows(features: Mapping[Modality, Array], rows: int, seed: int) -> dict
     return dict(zip(MODALITIES, np.split(centres, len(MODALITIES), axis=1), strict=True))
 
 
-def set_proxy_weights(tables: Tables, features: Mapping[Modality, Array], neighbours: int, ridge: float) -> Tables:
-    """Weigh each direction by the share of the target's variance that its proxies explain on validation (>= 0.01)."""
+def explained_by_proxies(
+    tables: Tables, features: Mapping[Modality, Array], neighbours: int, ridge: float
+) -> dict[tuple[Modality, Modality], float]:
+    """Per direction (from j, to i): the share of the target's variance that its proxies explain; below 0 is harm.
+
+    Args:
+        features: standardised, paired, of people not fitted on, per modality (n, dim).
+    """
     proxies = ProxyTable(tables, neighbours, ridge)
-    weights = {}
+    explained = {}
     for j, i in tables.proxy_weight:
         made = np.stack([proxies.from_one(i, j, feature) for feature in features[j]])
-        explained = 1.0 - np.square(features[i] - made).mean() / np.square(features[i]).mean()
-        weights[j, i] = float(max(explained, 0.01))
-    return replace(tables, proxy_weight=weights)
+        explained[j, i] = float(1.0 - np.square(features[i] - made).mean() / np.square(features[i]).mean())
+    return explained
+
+
+def choose_ridge(tables: Tables, features: Mapping[Modality, Array], neighbours: int) -> tuple[Tables, float]:
+    """The ridge whose proxies explain most on validation, and tables whose directions are weighed by it (>= 0.01)."""
+    found = {ridge: explained_by_proxies(tables, features, neighbours, ridge) for ridge in _RIDGES}
+    best = max(_RIDGES, key=lambda ridge: sum(found[ridge].values()))
+    weights = {direction: max(share, 0.01) for direction, share in found[best].items()}
+    return replace(tables, proxy_weight=weights), best

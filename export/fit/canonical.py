@@ -35,7 +35,8 @@ def set_thresholds(
     """The highest thresholds with which at most `lost_at_most` of clean samples lose a modality to the check.
 
     One quantile of each pair's clean correlations is searched, the same for all pairs, by running the very check
-    of the device over clean moments.
+    of the device over clean moments: with all three modalities, and with each pair alone. On a robot a pair often
+    stands alone (nobody is in view, nobody speaks), and then one failed correlation costs both.
 
     Args:
         tables: everything but the thresholds is used as it is.
@@ -45,20 +46,22 @@ def set_thresholds(
         lost_at_most: share of (sample, modality) that may be dropped although it is good.
     """
     rows = []
-    for clip, there in zip(zip(*(features[m] for m in MODALITIES), strict=True), present, strict=True):
+    for clip, seen in zip(zip(*(features[m] for m in MODALITIES), strict=True), present, strict=True):
         check = ModalityCheck(replace(tables, threshold={pair_name(*pair): -2.0 for pair in PAIRS}), window_steps, 0.0)
-        for step, here in enumerate(there):
+        for step, here in enumerate(seen):
             given = {m: clip[n][step] for n, m in enumerate(MODALITIES) if here[n]}
             verdict = check.step(given, dict.fromkeys(given, 1.0))
-            rows.append((verdict, frozenset(given)))
+            rows.append((verdict, set(given)))
 
     def lost(tau: dict[str, float]) -> float:
         dropped = total = 0
-        for verdict, given in rows:
-            inside = {m for m in given if verdict.density[m] <= 1.0}
-            kept = inside if len(inside) == 1 else vouched(inside, verdict.correlation, tau)
-            dropped += len(given - kept)
-            total += len(given)
+        for among in (set(MODALITIES), *map(set, PAIRS)):
+            for verdict, given in rows:
+                there = given & among
+                inside = {m for m in there if verdict.density[m] <= 1.0}
+                kept = inside if len(inside) == 1 else vouched(inside, verdict.correlation, tau)
+                dropped += len(there - kept)
+                total += len(there)
         return dropped / total
 
     clean = {

@@ -10,18 +10,17 @@ from numpy.typing import NDArray
 from edge.m3er.tables import Tables
 from edge.reading import MODALITIES, PAIRS, Modality, pair_name
 from export.corpora.vote_matched import PairedSteps
-from export.fit.basis import basis_rows, set_proxy_weights
+from export.fit.basis import basis_rows, choose_ridge
 from export.fit.canonical import projections, set_thresholds
 from export.fit.cloud import density_limit, standardisation, whitening
 
 Array = NDArray[np.float32]
 
 CHECK_WINDOW_STEPS = 4
-CANONICAL_DIMENSIONS = 6
+CANONICAL_DIMENSIONS = 8
 SHRINKAGE = 0.1
 BASIS_ROWS = 128
 NEIGHBOURS = 16
-RIDGE = 1.0
 INSIDE_CLOUD = 0.99
 """Share of clean validation features inside the density limit."""
 CLEAN_LOST_AT_MOST = 0.05
@@ -33,8 +32,8 @@ def standardised(tables: Tables, pairs: PairedSteps) -> dict[Modality, Array]:
     return {m: tables.standardise(m, pairs.features[m]) for m in MODALITIES}
 
 
-def fit_tables(matching: PairedSteps, validation: PairedSteps, seed: int) -> Tables:
-    """Standardisation, density, canonical projections, thresholds, basis table and proxy weights."""
+def fit_tables(matching: PairedSteps, validation: PairedSteps, seed: int) -> tuple[Tables, float]:
+    """Standardisation, density, canonical projections, thresholds, basis table and proxy weights; and the ridge."""
     moments = {m: f.reshape(-1, f.shape[-1]) for m, f in matching.features.items()}
     together = matching.present.reshape(-1, len(MODALITIES)).all(axis=1)
     scales = {m: standardisation(f[together]) for m, f in moments.items()}
@@ -55,8 +54,8 @@ def fit_tables(matching: PairedSteps, validation: PairedSteps, seed: int) -> Tab
     flat = {m: f[:, -1] for m, f in held_out.items()}
     limits = {m: density_limit(flat[m], tables.whiten[m], INSIDE_CLOUD) for m in MODALITIES}
     tables = replace(tables, density_limit=limits)
-    tables = set_proxy_weights(tables, flat, NEIGHBOURS, RIDGE)
-    return set_thresholds(tables, held_out, validation.present, CHECK_WINDOW_STEPS, CLEAN_LOST_AT_MOST)
+    tables, ridge = choose_ridge(tables, flat, NEIGHBOURS)
+    return set_thresholds(tables, held_out, validation.present, CHECK_WINDOW_STEPS, CLEAN_LOST_AT_MOST), ridge
 
 
 def _as_stored(basis: Mapping[Modality, Array]) -> dict[Modality, Array]:
