@@ -16,7 +16,8 @@ from edge.capture.sample import AudioBlock
 from edge.errors import M3erError
 from edge.models import VOSK_TINY_EN
 from edge.perceive.face_detector import open_detector
-from edge.perceive.speech_to_text import SpeechToText, load_model
+from edge.perceive.speech_model import load_model
+from edge.perceive.speech_to_text import SpeechToText
 from edge.publish.json_lines import JsonLines
 from edge.publish.publisher import Publisher
 from edge.publish.target import check_writable
@@ -51,14 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run a file from start to end. Nothing is written before the first reading is there."""
     cv2.setNumThreads(1)  # small pictures: more threads cost more than they bring
-    bundle = open_bundle(args.bundle)
-    detector = open_detector(args.face_model)
-    model = load_model(args.stt_model)
-    if args.timeline is not None:
-        check_writable(args.timeline, "timeline")
+    # What matters is raised; the rest would stand between the readings.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    for path, what in ((args.jsonl, "readings"), (args.timeline, "timeline")):
+        if path is not None:
+            check_writable(path, what)
+            _check_not_input(path, args.input)
     readings: list[Reading] = []
     with ExitStack() as open_things:
         source = open_things.enter_context(MediaFile(args.input))
+        bundle = open_bundle(args.bundle)
+        model = load_model(args.stt_model, trusted=args.stt_model == VOSK_TINY_EN)
+        detector = open_detector(args.face_model)
         recogniser = open_things.enter_context(closing(SpeechToText(model)))
         runtime = Runtime(bundle, detector, recogniser, args.check)
         publishers: list[Publisher] = []
@@ -125,6 +130,11 @@ def _what_fails(face: str, speech: str) -> str:
     faults = [] if face == "good" else [f"{'face' if face == 'covered' else 'camera'} {face}"]
     faults += [] if speech == "good" else ["silence" if speech == "silent" else f"voice {speech}"]
     return ", ".join(faults) or "all good"
+
+
+def _check_not_input(path: Path, clip: Path) -> None:
+    if path.exists() and clip.exists() and path.samefile(clip):
+        raise M3erError(f"{path}: is the clip itself; name another file to write")
 
 
 def _print_summary(

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle
+from edge.bundle import MANIFEST, Bundle, NetName
 from edge.capture.sample import Frame, Sample
 from edge.engines.onnx_engine import OnnxEngine
 from edge.errors import M3erError
@@ -33,6 +33,9 @@ _FORGET_AFTER_NS = 3_000_000_000
 """With nothing effectual for so long, the fusion's memory is of another moment."""
 
 Feature = NDArray[np.float32]
+
+INPUT_DTYPES = {"tokens": np.int32}
+"""Inputs of nets that are not float32."""
 
 
 @dataclass
@@ -65,11 +68,14 @@ class Runtime:
         self._face = FacePerception(FaceTracker(detector))
         self._speech = SpeechPerception()
         self._text = TextPerception(recogniser, bundle.vocabulary)
-        self._encoders = {m: OnnxEngine(bundle.path(bundle.net(m))) for m in MODALITIES}
+        self._encoders = {m: _open_net(bundle, m, {"feature": (1, manifest.dim)}) for m in MODALITIES}
         self._input_name = {m: next(iter(bundle.net(m).inputs)) for m in MODALITIES}
         self._check = ModalityCheck(bundle.tables, manifest.check_window_steps, manifest.minimum_quality, rule)
         self._proxies = ProxyTable(bundle.tables, manifest.neighbours, manifest.ridge)
-        fusion_engine = OnnxEngine(bundle.path(bundle.net("fusion")))
+        classes = len(manifest.labels)
+        outputs = {"joint_logits": (1, classes), "modality_logits": (1, len(MODALITIES), classes)}
+        outputs |= {f"next_{name}": (1, size) for name, size in manifest.state.items()}
+        fusion_engine = _open_net(bundle, "fusion", outputs)
         self._fusion = FusionStep(fusion_engine, manifest.state, bundle.tables.temperature)
         self._effectual_ns: int | None = None
 
@@ -163,6 +169,27 @@ def _modality_reading(modality: Modality, percept: Percept, verdict: Verdict, no
         quality=round(percept.quality, 3) if percept.inputs else None,
         density=None if density is None else round(density, 3),
     )
+
+
+def _open_net(bundle: Bundle, name: NetName, outputs: dict[str, tuple[int, ...]]) -> OnnxEngine:
+    """A net, loaded and run once: it answers with these shapes, and its first real run is not its slowest.
+
+    Raises:
+        M3erError: it does not load, takes other inputs than the manifest says, or answers otherwise.
+    """
+    variant = bundle.net(name)
+    path = bundle.path(variant)
+    engine = OnnxEngine(path)
+    zeros = {key: np.zeros(shape, INPUT_DTYPES.get(key, np.float32)) for key, shape in variant.inputs.items()}
+    try:
+        answered = {key: array.shape for key, array in engine.run(zeros).items()}
+    except Exception as error:  # noqa: BLE001 - onnxruntime's own exceptions share no narrower base
+        raise M3erError(f"{path}: does not take the manifest's inputs ({str(error).splitlines()[0]})") from None
+    for key, shape in outputs.items():
+        if answered.get(key) != shape:
+            where = bundle.folder / MANIFEST
+            raise M3erError(f"{path}: {key} has shape {answered.get(key)}, after {where} it must be {shape}")
+    return engine
 
 
 def _check_perception(bundle: Bundle) -> None:

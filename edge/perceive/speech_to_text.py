@@ -8,12 +8,10 @@ import json
 import queue
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
 import vosk
 
 from edge.capture.sample import SAMPLE_RATE_HZ, AudioBlock
-from edge.errors import M3erError
 from edge.perceive.tokens import words_of
 
 _LONGEST_QUEUE = 300
@@ -40,20 +38,6 @@ class Word:
     final: bool
 
 
-def load_model(folder: Path) -> vosk.Model:
-    """A Vosk model. Raises M3erError if the folder is missing, empty or corrupt.
-
-    A path is always given: Vosk looks names up on the internet and may end the process.
-    """
-    vosk.SetLogLevel(-1)
-    if not folder.is_dir():
-        raise M3erError(f"{folder}: no such speech model folder; --stt-model takes an unpacked Vosk model")
-    try:
-        return vosk.Model(str(folder))
-    except Exception as error:  # noqa: BLE001 - the bindings raise bare Exception
-        raise M3erError(f"{folder}: not a Vosk speech model, or a damaged one ({error}); unpack it again") from None
-
-
 class SpeechToText:
     """Recognises words while sound is fed. One engine, one thread."""
 
@@ -63,6 +47,7 @@ class SpeechToText:
         # Not SetPartialWords: partial results then come 1 to 2 s later, as their lattice must be settled.
         self._blocks: queue.Queue[AudioBlock | None] = queue.Queue(_LONGEST_QUEUE)
         self._changed = threading.Condition()
+        self._clock = _FedClock()
         self._final: list[Word] = []
         self._partial: list[Word] = []
         self._heard_ns = -1
@@ -104,7 +89,12 @@ class SpeechToText:
 
     def close(self) -> None:
         """Let the engine finish what is queued, take its last words, and end the thread."""
-        self._blocks.put(None)
+        while self._thread.is_alive():
+            try:
+                self._blocks.put(None, timeout=0.1)
+                break
+            except queue.Full:
+                continue  # it is being worked off, or its thread has failed and ends
         self._thread.join(timeout=10.0)
 
     def _run(self) -> None:
@@ -116,21 +106,21 @@ class SpeechToText:
                 self._changed.notify_all()
 
     def _recognise(self) -> None:
-        fed_ns = 0  # the recogniser counts time in samples fed
-        lag_ns = 0
+        fed_ns = 0
         while (block := self._blocks.get()) is not None:
-            fed_ns += len(block.samples) * 1_000_000_000 // SAMPLE_RATE_HZ
-            lag_ns = block.captured_ns - fed_ns
+            length_ns = len(block.samples) * 1_000_000_000 // SAMPLE_RATE_HZ
+            self._clock.note(fed_ns, block.captured_ns - fed_ns - length_ns)
+            fed_ns += length_ns
             if self._recognizer.AcceptWaveform(block.samples.tobytes()):
-                self._take_final(json.loads(self._recognizer.Result()), lag_ns, block.captured_ns)
+                self._take_final(json.loads(self._recognizer.Result()), block.captured_ns)
             else:
                 text = json.loads(self._recognizer.PartialResult()).get("partial", "")
                 self._take_partial(text, block.captured_ns)
-        self._take_final(json.loads(self._recognizer.FinalResult()), lag_ns, self._heard_ns)
+        self._take_final(json.loads(self._recognizer.FinalResult()), self._heard_ns)
 
-    def _take_final(self, result: dict[str, list[dict[str, object]]], lag_ns: int, now_ns: int) -> None:
+    def _take_final(self, result: dict[str, list[dict[str, object]]], now_ns: int) -> None:
         words = [
-            Word(text, round(float(str(entry["end"])) * 1e9) + lag_ns, float(str(entry["conf"])), True)
+            Word(text, self._clock.captured_ns(round(float(str(entry["end"])) * 1e9)), float(str(entry["conf"])), True)
             for entry in result.get("result", [])
             for text in _plain(str(entry["word"]))
         ]
@@ -150,6 +140,29 @@ class SpeechToText:
             self._partial = [*self._partial[:same], *new]
             self._heard_ns = now_ns
             self._changed.notify_all()
+
+
+class _FedClock:
+    """The recogniser counts time in samples fed; words are wanted on the clock of the sound's stamps.
+
+    The two drift apart where sound is missing: the difference is noted where it changes.
+    """
+
+    _SAME_NS = 20_000_000
+    _MOST_NOTES = 100
+
+    def __init__(self) -> None:
+        self._notes: list[tuple[int, int]] = []
+
+    def note(self, fed_ns: int, ahead_ns: int) -> None:
+        """From `fed_ns` on, stamps are `ahead_ns` ahead of the samples fed."""
+        if not self._notes or abs(self._notes[-1][1] - ahead_ns) > self._SAME_NS:
+            self._notes = [*self._notes[-self._MOST_NOTES :], (fed_ns, ahead_ns)]
+
+    def captured_ns(self, fed_ns: int) -> int:
+        """When the sample fed at `fed_ns` was captured."""
+        ahead_ns = next((ahead for since, ahead in reversed(self._notes) if since < fed_ns), self._notes[0][1])
+        return fed_ns + ahead_ns
 
 
 def _plain(token: str) -> list[str]:

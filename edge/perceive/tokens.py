@@ -42,7 +42,10 @@ class Vocabulary:
     @classmethod
     def read(cls, path: Path) -> "Vocabulary":
         """Read ``tokens.txt``, one entry a line. Raises M3erError where it is not one."""
-        words = path.read_text(encoding="utf-8").split("\n")
+        try:
+            words = path.read_text(encoding="utf-8").split("\n")
+        except UnicodeDecodeError:
+            raise M3erError(f"{path}: not a vocabulary (not UTF-8 text)") from None
         if words and words[-1] == "":
             words.pop()
         if tuple(words[:2]) != _SPECIAL or len(set(words)) != len(words):
