@@ -34,8 +34,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``m3er-edge run``."""
     parser.add_argument("--input", type=Path, required=True, metavar="CLIP", help="a media file: video, sound or both")
     parser.add_argument("--realtime", action="store_true", help="as fast as life, instead of as fast as it can")
-    parser.add_argument("--bundle", type=Path, default=DEFAULT, metavar="DIR", help="the trained model")
-    parser.add_argument("--stt-model", type=Path, default=VOSK_TINY_EN, metavar="DIR", help="a Vosk speech model")
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        default=DEFAULT,
+        metavar="DIR",
+        help="trained model (default: the one shipped)",
+    )
+    parser.add_argument(
+        "--stt-model",
+        type=Path,
+        default=VOSK_TINY_EN,
+        metavar="DIR",
+        help="Vosk model (default: vosk-tiny-en, 145 words)",
+    )
     parser.add_argument(
         "--face-model", type=Path, metavar="FILE", help="YuNet; looked for in the usual places if omitted"
     )
@@ -43,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--check",
         choices=("full", "correlation"),
         default="full",
-        help="evidence of the modality check: all, or the paper's",
+        help="the modality check's evidence: all, or the paper's alone (default: %(default)s)",
     )
     parser.add_argument("--jsonl", type=Path, metavar="FILE", help="write readings as JSON lines")
     parser.add_argument("--timeline", type=Path, metavar="FILE.png", help="draw the run as a picture")
