@@ -242,7 +242,9 @@ def _open(path: Path) -> Any:
     try:
         # "file:" and the whitelist keep a playlist or an odd name from reaching into the network.
         url, only_local = f"file:{path.absolute()}", {"protocol_whitelist": "file"}
-        container = av.open(url, metadata_errors="ignore", options=only_local)
+        # Titles and tags are never read. Before PyAV 19, one that is not UTF-8 would make the file unreadable.
+        tolerant = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "ignore"}
+        container = av.open(url, options=only_local, **tolerant)
     except PermissionError:
         raise M3erError(f"{path}: may not be read; change its permissions") from None
     except (av.FFmpegError, OSError, ValueError):
