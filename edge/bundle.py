@@ -91,7 +91,7 @@ class Manifest(_Record):
             if path not in self.files:
                 raise ValueError(f"files lacks {path}")
         for path in self.files:
-            if path.startswith("/") or ".." in Path(path).parts or "\\" in path:
+            if path.startswith("/") or ".." in Path(path).parts or "\\" in path or "\0" in path:
                 raise ValueError(f"files: {path} leads out of the bundle")
         return self
 
@@ -127,6 +127,8 @@ def open_bundle(folder: Path) -> Bundle:
         tables = Tables.from_arrays(safetensors.numpy.load((folder / TABLES).read_bytes()))
     except (MalformedTables, safetensors.SafetensorError) as error:
         raise M3erError(f"{folder / TABLES}: {error}; {_ANOTHER}") from None
+    except KeyError as error:  # safetensors knows number types that numpy lacks
+        raise M3erError(f"{folder / TABLES}: holds numbers of type {error}; {_ANOTHER}") from None
     if tables.dim != manifest.dim:
         raise M3erError(f"{folder / TABLES}: features of {tables.dim} floats, the manifest says {manifest.dim}")
     digest = hashlib.sha256(text).hexdigest()

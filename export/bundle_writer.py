@@ -27,13 +27,15 @@ def write_bundle(
 
     Args:
         out: the bundle's folder; an older bundle there is replaced.
-        nets: folder with the net files; moved.
+        nets: folder with the net files and nothing else; copied.
         manifest: everything of the manifest but ``format_version``, ``files`` and ``commit``.
     """
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    shutil.copytree(nets, part / "nets")
+    (part / "nets").mkdir()
+    for net in nets.iterdir():  # not copytree: it would keep a private scratch folder's permissions
+        shutil.copyfile(net, part / "nets" / net.name)
     (part / TABLES).write_bytes(safetensors.numpy.save(tables.to_arrays()))
     vocabulary.write(part / TOKENS)
     (part / CARD).write_text(card, encoding="utf-8")

@@ -87,7 +87,8 @@ def manifest_values(name: str = "tiny") -> dict[str, Any]:
 
 
 def write_nets(folder: Path, rng: np.random.Generator) -> None:
-    """The four nets with random weights. Features lie in (-1, 1)."""
+    """The four nets with random weights, in `folder`, which is made if need be. Features lie in (-1, 1)."""
+    folder.mkdir(exist_ok=True)
     for net in ("face", "speech"):
         _write_net(folder, net, ["feature"], [[1, DIM]], _picture_nodes(_INPUTS[net]), _picture_weights(rng))
     text_weights = {"weights": rng.normal(0.0, 0.2, (TOKENS, DIM))}

@@ -23,9 +23,7 @@ EDGE = Path(edge.__file__).parent
 CLIP = EDGE / "samples" / "clip.mp4"
 VOSK_MODEL = EDGE / "models" / "vosk-tiny-en"
 
-needs_espeak = pytest.mark.skipif(
-    ctypes.util.find_library("espeak-ng") is None, reason="espeak-ng is not installed"
-)
+needs_espeak = pytest.mark.skipif(ctypes.util.find_library("espeak-ng") is None, reason="espeak-ng is not installed")
 
 
 @cache
@@ -131,9 +129,7 @@ def test_vosk_hears_what_is_audible() -> None:
     results.append(recogniser.FinalResult())
     heard = [word for result in results for word in json.loads(result).get("result", [])]
     spoken = [word for sentence in truth().sentences if sentence.audible for word in sentence.words]
-    hits = [
-        any(word.word == h["word"] and abs(word.start_s - h["start"]) < 0.3 for h in heard) for word in spoken
-    ]
+    hits = [any(word.word == h["word"] and abs(word.start_s - h["start"]) < 0.3 for h in heard) for word in spoken]
     assert np.mean(hits) >= 0.9
     (drowned,) = (segment for segment in truth().segments if segment.speech == "drowned")
     assert sum(drowned.start_s <= h["start"] < drowned.end_s for h in heard) <= 2
