@@ -14,6 +14,7 @@ import safetensors.numpy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge.errors import M3erError
+from edge.m3er.fusion import STATE
 from edge.m3er.tables import MalformedTables, Tables
 from edge.perceive.tokens import Vocabulary
 
@@ -30,7 +31,7 @@ _ANOTHER = "get the bundle again, or make one with `m3er-export train`"
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FileEntry(_Record):
@@ -66,7 +67,7 @@ class Manifest(_Record):
     name: str = Field(pattern="^[a-z0-9][a-z0-9._-]*$")
     labels: list[str] = Field(min_length=2)
     dim: int = Field(ge=2, le=1024)
-    hop_s: float = Field(gt=0, le=10)
+    hop_s: float = Field(ge=0.05, le=10)
     check_window_steps: int = Field(ge=1, le=1000)
     minimum_quality: float = Field(ge=0, le=1)
     neighbours: int = Field(ge=1)
@@ -84,6 +85,10 @@ class Manifest(_Record):
 
     @model_validator(mode="after")
     def _complete(self) -> "Manifest":
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("labels must differ from each other")
+        if set(self.state) != set(STATE) or min(self.state.values()) < 1:
+            raise ValueError(f"state must hold a length for each of {', '.join(STATE)}")
         listed = {variant.file for variant in self.nets}
         if {variant.net for variant in self.nets} != set(NETS):
             raise ValueError(f"nets must hold each of {', '.join(NETS)}")
@@ -148,6 +153,8 @@ def _manifest(path: Path, text: bytes) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "manifest"
+        if first["type"] == "missing":
+            raise M3erError(f"{path}: lacks {where}; {_ANOTHER}") from None
         if where == "format_version":
             raise M3erError(
                 f"{path}: format version {first['input']!r}, this program reads version {FORMAT_VERSION}; "

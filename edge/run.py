@@ -69,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
     for path, what in ((args.jsonl, "readings"), (args.timeline, "timeline")):
         if path is not None:
             check_writable(path, what)
-            _check_not_input(path, args.input)
+            if _same(path, args.input):
+                raise M3erError(f"{path}: is the clip itself; name another file to write")
+    if args.jsonl is not None and args.timeline is not None and _same(args.jsonl, args.timeline):
+        raise M3erError(f"{args.jsonl}: cannot hold both the readings and the timeline; name two files")
     readings: list[Reading] = []
     with ExitStack() as open_things:
         source = open_things.enter_context(MediaFile(args.input))
@@ -144,9 +147,9 @@ def _what_fails(face: str, speech: str) -> str:
     return ", ".join(faults) or "all good"
 
 
-def _check_not_input(path: Path, clip: Path) -> None:
-    if path.exists() and clip.exists() and path.samefile(clip):
-        raise M3erError(f"{path}: is the clip itself; name another file to write")
+def _same(one: Path, other: Path) -> bool:
+    """The same file, by whatever name."""
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def _print_summary(

@@ -179,10 +179,14 @@ def _open_net(bundle: Bundle, name: NetName, outputs: dict[str, tuple[int, ...]]
     """
     variant = bundle.net(name)
     path = bundle.path(variant)
+    if variant.engine != "onnx":
+        raise M3erError(f"{path}: is for the engine {variant.engine!r}, this program has 'onnx' alone")
     engine = OnnxEngine(path)
-    zeros = {key: np.zeros(shape, INPUT_DTYPES.get(key, np.float32)) for key, shape in variant.inputs.items()}
+    trial = {key: np.zeros(shape, INPUT_DTYPES.get(key, np.float32)) for key, shape in variant.inputs.items()}
+    for key in trial.keys() & INPUT_DTYPES.keys():
+        trial[key][:] = len(bundle.vocabulary) - 1  # the net must know the vocabulary's last word
     try:
-        answered = {key: array.shape for key, array in engine.run(zeros).items()}
+        answered = {key: array.shape for key, array in engine.run(trial).items()}
     except Exception as error:  # noqa: BLE001 - onnxruntime's own exceptions share no narrower base
         raise M3erError(f"{path}: does not take the manifest's inputs ({str(error).splitlines()[0]})") from None
     for key, shape in outputs.items():

@@ -252,3 +252,7 @@ def test_no_media_alone(tmp_path: Path) -> None:
 def test_a_speech_model_that_ends_the_process(tmp_path: Path, speech_model: Path) -> None:
     (speech_model / "conf/model.conf").write_text("")
     refused_alone(tmp_path, speech_model, "--input", str(SPEECH), "--stt-model", str(speech_model))
+
+
+def test_one_file_cannot_hold_readings_and_picture(refused: Refused, tmp_path: Path) -> None:
+    refused(tmp_path / "both", jsonl=tmp_path / "both", timeline=tmp_path / "." / "both")

@@ -155,22 +155,13 @@ def test_a_manifest_with_an_unknown_key_or_an_impossible_value_is_refused(folder
     refusal(folder, MANIFEST)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../outside.txt",
-        "/etc/hostname",
-        "nets/../../outside.txt",
-        "..\\outside.txt",
-        "\0",
-    ],
-)
+@pytest.mark.parametrize("name", ["../outside.txt", "/etc/hostname", "nets/../../out.txt", "..\\outside.txt", "\0"])
 def test_a_manifest_that_leads_out_of_its_folder_is_refused(folder: Path, name: str) -> None:
     outside = folder.parent / "outside.txt"
     outside.write_bytes(b"x")
     entry = {"bytes": 1, "sha256": hashlib.sha256(b"x").hexdigest()}
     edit_manifest(folder, lambda manifest: manifest["files"].update({name: entry}))
-    assert repr(name)[1:-1] in repr(refusal(folder, MANIFEST))
+    assert "leads out of the bundle" in refusal(folder, MANIFEST)
 
 
 def poisoned(value: float) -> Callable[[Arrays], object]:

@@ -109,9 +109,10 @@ class ModalityCheck:
             if i not in features or j not in features:
                 sums.clear()  # what was correlated before a gap says nothing about what comes after it
                 continue
-            u = self._tables.projection[i, j] @ features[i]
-            v = self._tables.projection[j, i] @ features[j]
-            sums.append(np.array([len(u), u.sum(), v.sum(), u @ u, v @ v, u @ v], np.float64))
+            # in float64: the sums of squares of a short vector cancel
+            u = (self._tables.projection[i, j] @ features[i]).astype(np.float64)
+            v = (self._tables.projection[j, i] @ features[j]).astype(np.float64)
+            sums.append(np.array([len(u), u.sum(), v.sum(), u @ u, v @ v, u @ v]))
             found[pair_name(i, j)] = pearson(np.sum(sums, axis=0))
         return found
 

@@ -10,6 +10,9 @@ from edge.reading import MODALITIES, PAIRS, Modality, pair_name
 
 Array = NDArray[np.float32]
 
+_LARGEST = 1e6
+"""No table of a trained model comes near; beyond it float32 overflows on the way to a reading."""
+
 
 class MalformedTables(ValueError):
     """A table is missing, of another shape than the rest, or holds NaN or infinity. Says which."""
@@ -66,11 +69,13 @@ class Tables:
             values: Array = array.astype(np.float32)
             if not np.isfinite(values).all():
                 raise MalformedTables(f"{name} holds NaN or infinity")
+            if np.abs(values).max(initial=0.0) > _LARGEST:
+                raise MalformedTables(f"{name} holds values beyond {_LARGEST:g}")
             return np.ascontiguousarray(values)
 
         def positive(name: str, *shape: int) -> Array:
             values = take(name, *shape)
-            if (values <= 0).any():
+            if (values < 1 / _LARGEST).any():
                 raise MalformedTables(f"{name} must be above 0")
             return values
 

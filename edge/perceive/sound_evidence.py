@@ -24,8 +24,10 @@ _FLOOR_FRAMES = round(30.0 / FRAME_HOP_S)
 _DEPTH_OF_SPEECH_DB = 6.0
 _DEPTH_OF_CLEAN_SPEECH_DB = 30.0
 _LOUD_ABOVE_FLOOR_DB = 10.0
-_INAUDIBLE_DB = 42.0
-"""About -60 dBFS: below it, nothing is speech worth encoding."""
+_LOUD_DB = 100.0
+"""About -35 dBFS: so loud, and steady, is noise even where it has never been quieter."""
+_INAUDIBLE_DB = 60.0
+"""About -75 dBFS: below it, nothing is speech worth encoding."""
 _CLIPPED_SHARE = 0.02
 _FULL_SCALE = 32_700
 
@@ -61,6 +63,6 @@ class SoundEvidence:
         if loud < _INAUDIBLE_DB:
             return "silence", 0.0
         if depth_db < _DEPTH_OF_SPEECH_DB:
-            above_floor = loud - min(self._past_levels) > _LOUD_ABOVE_FLOOR_DB
-            return ("noise" if above_floor else "silence"), quality
+            noisy = loud > _LOUD_DB or loud - min(self._past_levels) > _LOUD_ABOVE_FLOOR_DB
+            return ("noise" if noisy else "silence"), quality
         return None, quality
