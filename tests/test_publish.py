@@ -146,7 +146,7 @@ def test_unwritable_places_are_refused(tmp_path: Path, monkeypatch: pytest.Monke
         JsonLines(tmp_path)
     with pytest.raises(M3erError, match=r"file is a file; name another"):
         JsonLines(file / "readings.jsonl")
-    monkeypatch.setattr("edge.publish.json_lines.os.access", lambda *_: False)
+    monkeypatch.setattr("edge.publish.target.os.access", lambda *_: False)
     with pytest.raises(M3erError, match=f"no permission to write {re.escape(str(file))}"):
         JsonLines(file)
 
