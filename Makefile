@@ -44,23 +44,26 @@ clean:  ## remove what was made here
 $(VENV)/.device: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "m3er-edge needs Python 3.10 to 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "install python3-venv first: make system" >&2; exit 1; }
+	@$(call need,$(PYTHON) -c 'import ensurepip' 2>/dev/null,python3-venv)
+	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.live: $(VENV)/.device
-	@$(call need,/usr/include/portaudio.h)
+	@$(call need,command -v gcc >/dev/null && [ -e /usr/include/portaudio.h ] && [ -e "$(PYTHON_H)" ],portaudio19-dev)
 	$(PIP) --editable '.[live]'
 	@touch $@
 
 $(VENV)/.everything: $(VENV)/.live
-	@$(call need,/usr/bin/espeak-ng)
+	@$(call need,command -v espeak-ng >/dev/null,espeak-ng)
 	$(PIP) --editable '.[live,export,dev]'
 	@touch $@
 
-# Install the system's packages when a file of theirs is missing and we may; else say how.
+PYTHON_H = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+
+# $(call need,TEST,PACKAGE): install the system's packages when TEST fails and we may; else say how.
 define need
-[ -e $(1) ] || { \
+{ $(1); } || { \
 	if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then $(MAKE) system; \
-	else echo "$(1) is missing: run 'make system' (needs root), or install its like" >&2; exit 1; fi; }
+	else echo "$(2) or what goes with it is missing: run 'make system' (needs root), or install its like" >&2; exit 1; fi; }
 endef
