@@ -50,7 +50,7 @@ $(VENV)/.device: pyproject.toml
 	@touch $@
 
 $(VENV)/.live: $(VENV)/.device
-	@$(call need,command -v gcc >/dev/null && [ -e /usr/include/portaudio.h ] && [ -e "$(PYTHON_H)" ],portaudio19-dev)
+	@$(call need,command -v gcc >/dev/null && [ -e /usr/include/portaudio.h ] && [ -e "$(PYTHON_H)" ],gcc python3-dev portaudio19-dev)
 	$(PIP) --editable '.[live]'
 	@touch $@
 
@@ -61,9 +61,9 @@ $(VENV)/.everything: $(VENV)/.live
 
 PYTHON_H = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
 
-# $(call need,TEST,PACKAGE): install the system's packages when TEST fails and we may; else say how.
+# $(call need,TEST,PACKAGES): install these packages of the system when TEST fails and we may; else say how.
 define need
 { $(1); } || { \
-	if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then $(MAKE) system; \
-	else echo "$(2) or what goes with it is missing: run 'make system' (needs root), or install its like" >&2; exit 1; fi; }
+	if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then $(MAKE) system SYSTEM_PACKAGES="$(2)"; \
+	else echo "$(2) missing: run 'make system' (needs root), or install its like" >&2; exit 1; fi; }
 endef
