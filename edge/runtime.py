@@ -23,7 +23,7 @@ from edge.perceive.face_crop import CROP_SIZE_PX
 from edge.perceive.face_detector import FaceDetector
 from edge.perceive.face_perception import FacePerception
 from edge.perceive.face_tracker import FaceTracker
-from edge.perceive.percept import Percept
+from edge.perceive.percept import Percept, absent
 from edge.perceive.speech_perception import SpeechPerception
 from edge.perceive.speech_to_text import SpeechToText
 from edge.perceive.text_perception import TextPerception
@@ -110,7 +110,7 @@ class Runtime:
     def _perceive(self, now_ns: int) -> dict[Modality, Percept]:
         face, speech, text = self._face.percept(now_ns), self._speech.percept(now_ns), self._text.percept(now_ns)
         if text.reason == "no words" and speech.reason is not None:
-            text = Percept((), text.captured_ns, 0.0, speech.reason)  # why there are no words
+            text = absent(speech.reason, text.captured_ns)  # why there are no words
         return {"face": face, "speech": speech, "text": text}
 
     def _encode(self, modality: Modality, percept: Percept) -> Feature:
@@ -198,7 +198,7 @@ def _open_net(bundle: Bundle, name: NetName, outputs: dict[str, tuple[int, ...]]
 
 def _check_perception(bundle: Bundle) -> None:
     """The encoders must be given what they were trained on."""
-    manifest, where = bundle.manifest, bundle.folder / "manifest.json"
+    manifest, where = bundle.manifest, bundle.folder / MANIFEST
     ours = {"log_mel": log_mel.SETTINGS, "face_side": CROP_SIZE_PX, "tokens": tokens.TOKENS}
     for name, value in ours.items():
         if getattr(manifest, name) != value:

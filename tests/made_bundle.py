@@ -1,7 +1,9 @@
 """Tiny but complete bundles, made in a test's own folder in a few milliseconds: no torch, no training."""
 
+import hashlib
+import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge.bundle import NETS, NetName, NetVariant
+from edge.bundle import MANIFEST, NETS, NetName, NetVariant
 from edge.m3er.tables import Tables
 from edge.perceive.face_crop import CROP_SIZE_PX
 from edge.perceive.log_mel import MEL_BINS, SETTINGS, WINDOW_FRAMES
@@ -187,3 +189,17 @@ def _write_net(
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(model)
     onnx.save(model, str(folder / _file(net)))
+
+
+def edit_manifest(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    """The manifest as `edit` leaves it."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    edit(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def replace_file(folder: Path, name: str, content: bytes) -> None:
+    """Another file, with the manifest's size and checksum made to fit, so that what reads it must judge it."""
+    (folder / name).write_bytes(content)
+    entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    edit_manifest(folder, lambda manifest: manifest["files"].update({name: entry}))

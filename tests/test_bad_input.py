@@ -1,7 +1,5 @@
 """Whatever ``m3er-edge run`` cannot work with: one line that says what is wrong, and nothing is written."""
 
-import hashlib
-import json
 import os
 import shutil
 import subprocess
@@ -17,7 +15,7 @@ import edge
 from edge.bundle import CARD, MANIFEST, TABLES, TOKENS
 from edge.cli import main
 from edge.models import VOSK_TINY_EN
-from tests.made_bundle import write_random_bundle
+from tests.made_bundle import edit_manifest, replace_file, write_random_bundle
 from tests.made_media import cut, damage, every, marked, tone, write_media
 
 SPEECH = Path(edge.__file__).parent / "samples" / "clip.mp4"
@@ -123,17 +121,8 @@ def test_no_media(name: str, refused: Refused, tmp_path: Path) -> None:
     refused(tmp_path / name, input=tmp_path / name)
 
 
-def rewrite(bundle: Path, name: str, content: bytes) -> None:
-    """Put a file in, and make its size and checksum right."""
-    (bundle / name).write_bytes(content)
-    manifest = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
-    manifest["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    (bundle / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-
-
 def change_manifest(bundle: Path, **values: object) -> None:
-    manifest = json.loads((bundle / MANIFEST).read_text(encoding="utf-8"))
-    (bundle / MANIFEST).write_text(json.dumps(manifest | values), encoding="utf-8")
+    edit_manifest(bundle, lambda manifest: manifest.update(values))
 
 
 def alter(path: Path) -> None:
@@ -145,11 +134,11 @@ def alter(path: Path) -> None:
 def nan_in_tables(bundle: Path) -> None:
     arrays = safetensors.numpy.load((bundle / TABLES).read_bytes())
     arrays["cca.face.text"][0, 0] = np.nan
-    rewrite(bundle, TABLES, safetensors.numpy.save(arrays))
+    replace_file(bundle, TABLES, safetensors.numpy.save(arrays))
 
 
 def another_net(bundle: Path) -> None:
-    rewrite(bundle, FACE_NET, (bundle / FACE_NET.replace("face", "text")).read_bytes())
+    replace_file(bundle, FACE_NET, (bundle / FACE_NET.replace("face", "text")).read_bytes())
 
 
 def test_no_bundle(refused: Refused, tmp_path: Path, clip: Path) -> None:
@@ -170,10 +159,10 @@ SPOILT: dict[str, tuple[str, Callable[[Path], object]]] = {
     "another perception": (MANIFEST, lambda b: change_manifest(b, face_side=64)),
     "other labels": (MANIFEST, lambda b: change_manifest(b, labels=["glad", "sad"])),
     "NaN in tables": (TABLES, nan_in_tables),
-    "no tables": (TABLES, lambda b: rewrite(b, TABLES, b"no tables")),
-    "no vocabulary": (TOKENS, lambda b: rewrite(b, TOKENS, b"hello\n")),
-    "not even text": (TOKENS, lambda b: rewrite(b, TOKENS, b"<pad>\n<unk>\n\xff\xfe\n")),
-    "no net": (FACE_NET, lambda b: rewrite(b, FACE_NET, b"no net")),
+    "no tables": (TABLES, lambda b: replace_file(b, TABLES, b"no tables")),
+    "no vocabulary": (TOKENS, lambda b: replace_file(b, TOKENS, b"hello\n")),
+    "not even text": (TOKENS, lambda b: replace_file(b, TOKENS, b"<pad>\n<unk>\n\xff\xfe\n")),
+    "no net": (FACE_NET, lambda b: replace_file(b, FACE_NET, b"no net")),
     "another net": (FACE_NET, another_net),
 }
 

@@ -22,7 +22,16 @@ from edge.bundle import CARD, MANIFEST, NETS, TABLES, TOKENS, open_bundle
 from edge.errors import M3erError
 from edge.perceive.tokens import Vocabulary
 from export.bundle_writer import write_bundle
-from tests.made_bundle import DIM, WORDS, manifest_values, random_tables, write_nets, write_random_bundle
+from tests.made_bundle import (
+    DIM,
+    WORDS,
+    edit_manifest,
+    manifest_values,
+    random_tables,
+    replace_file,
+    write_nets,
+    write_random_bundle,
+)
 
 LISTED = [CARD, *(f"nets/{net}.onnx.fp32.onnx" for net in NETS), TABLES, TOKENS]
 Arrays = dict[str, NDArray[np.generic]]
@@ -38,19 +47,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(made: Path, tmp_path: Path) -> Path:
     """A good bundle, to be ruined."""
     return Path(shutil.copytree(made, tmp_path / "bundle"))
-
-
-def edit_manifest(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    manifest = json.loads((folder / MANIFEST).read_text())
-    edit(manifest)
-    (folder / MANIFEST).write_text(json.dumps(manifest))
-
-
-def replace_file(folder: Path, name: str, content: bytes) -> None:
-    """Another file, with the manifest's size and checksum made to fit, so that what reads it must judge it."""
-    (folder / name).write_bytes(content)
-    entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    edit_manifest(folder, lambda manifest: manifest["files"].update({name: entry}))
 
 
 def replace_tables(folder: Path, edit: Callable[[Arrays], object]) -> None:

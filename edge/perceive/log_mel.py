@@ -80,7 +80,7 @@ def log_mel(samples: NDArray[np.int16]) -> NDArray[np.float32]:
 def frame_level_db(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Level of each frame in dB, float32 (n,): the sum of its mel energies.
 
-    0 dB is about one unit of int16 amplitude spread over the frame; a voice at arm's length is 60 to 110 dB.
+    White noise of full scale (0 dBFS) has about 135 dB, and every dB less of it one dB less.
     """
     peak = frames.max(axis=1, initial=-30.0)
     summed = np.log(np.exp(frames - peak[:, None]).sum(axis=1)) + peak

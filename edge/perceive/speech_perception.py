@@ -21,6 +21,7 @@ class SpeechPerception:
         self._evidence = SoundEvidence()
         self._frames: NDArray[np.float32] = np.empty((0, MEL_BINS), np.float32)
         self._captured_ns: int | None = None
+        self._verdict = self._evidence.verdict()
 
     def push(self, block: AudioBlock) -> None:
         """Take in a block. Each log-mel frame is computed here, once."""
@@ -28,13 +29,9 @@ class SpeechPerception:
         self._evidence.push(block.samples, frames)
         self._frames = np.concatenate([self._frames, frames])[-WINDOW_FRAMES:]
         self._captured_ns = block.captured_ns
-        if self.reason in _RUINS:
+        self._verdict = self._evidence.verdict()
+        if self._verdict[0] in _RUINS:
             self._frames = self._frames[:0]  # what was ruined must not stand in the window of what comes after
-
-    @property
-    def reason(self) -> str | None:
-        """Why no speech can be heard right now; None if it can."""
-        return self._evidence.verdict()[0]
 
     def percept(self, now_ns: int) -> Percept:
         """The last 3 s of log-mel if somebody speaks, float32 (1, 1, WINDOW_FRAMES, MEL_BINS)."""
@@ -42,7 +39,7 @@ class SpeechPerception:
             return absent("no sound")
         if now_ns - self._captured_ns > _FRESH_NS:
             return absent("no sound", self._captured_ns)
-        reason, quality = self._evidence.verdict()
+        reason, quality = self._verdict
         if reason is None and len(self._frames) < _LEAST_FRAMES:
             reason = "just began"
         if reason is not None:
