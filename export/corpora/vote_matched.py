@@ -7,7 +7,6 @@ It is a surrogate until a user trains on real pairs.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,11 @@ from numpy.typing import NDArray
 from edge.bundle import NetName
 from edge.perceive.face_crop import face_input
 from edge.perceive.tokens import Vocabulary
-from edge.reading import MODALITIES, Modality
+from edge.reading import MODALITIES
 from export.corpora.emotions import EMOTIONS
 from export.corpora.face_examples import disturb
 from export.corpora.ferplus import Faces
+from export.corpora.paired import PairedSteps
 from export.corpora.recordings import Recording
 from export.corpora.speech_examples import Before, step_ends, window
 from export.corpora.utterances import CONVERSATIONS, Utterance
@@ -32,23 +32,6 @@ STEPS = 6
 
 _FACE_CHOICES = 12
 """A recording is joined with one of so many faces with the nearest votes."""
-
-
-@dataclass(frozen=True)
-class PairedSteps:
-    """Features of n moments of `STEPS` steps each, as the encoders give them (not yet standardised).
-
-    Attributes:
-        features: per modality float32 (n, STEPS, dim).
-        present: bool (n, STEPS, 3), in the order of MODALITIES: no words are recognised at the first step.
-        labels: float32 (n, classes), shares of the votes of those who heard and saw the clip.
-        datasets: the recording's corpus, (n,).
-    """
-
-    features: dict[Modality, NDArray[np.float32]]
-    present: NDArray[np.bool_]
-    labels: NDArray[np.float32]
-    datasets: NDArray[np.str_]
 
 
 def paired_steps(

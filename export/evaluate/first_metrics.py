@@ -19,7 +19,7 @@ from export.convert.bundle_nets import encoder_samples
 from export.convert.onnx_file import file_outputs
 from export.corpora.emotions import EMOTIONS
 from export.corpora.everything import Corpora
-from export.corpora.vote_matched import PairedSteps
+from export.corpora.paired import PairedSteps
 from export.evaluate.scores import (
     calibration_error,
     classifier_scores,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge.m3er.tables import Tables
 from edge.reading import MODALITIES, PAIRS, Modality, pair_name
-from export.corpora.vote_matched import PairedSteps
+from export.corpora.paired import PairedSteps
 from export.fit.basis import basis_rows, choose_ridge
 from export.fit.canonical import projections, set_thresholds
 from export.fit.cloud import density_limit, standardisation, whitening
