@@ -18,7 +18,7 @@ from edge.m3er.fusion import STATE
 from edge.m3er.tables import MalformedTables, Tables
 from edge.perceive.tokens import Vocabulary
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 TABLES = "tables.safetensors"
 TOKENS = "tokens.txt"
@@ -63,7 +63,7 @@ class DataEntry(_Record):
 class Manifest(_Record):
     """Everything about a bundle that is not a table or a net."""
 
-    format_version: Literal[1]
+    format_version: Literal[2]
     name: str = Field(pattern="^[a-z0-9][a-z0-9._-]*$")
     labels: list[str] = Field(min_length=2)
     dim: int = Field(ge=2, le=1024)

@@ -40,6 +40,9 @@ class ModalityReading(_Record):
         ge=0,
         description="distance from the training cloud over the bundle's limit: above 1 is outside",
     )
+    damage: float | None = Field(
+        default=None, description="how much the feature looks like a ruined input's: above 0 is damaged"
+    )
 
 
 class Reading(_Record):

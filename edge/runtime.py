@@ -129,7 +129,7 @@ class Runtime:
             return np.full(classes, 1.0 / classes, np.float32)
         self._effectual_ns = now_ns
         whole = {m: good[m] if m in good else self._proxies.regenerate(m, good) for m in MODALITIES}
-        return self._fusion.step(whole).probabilities
+        return self._fusion.step(whole, len(good)).probabilities
 
     def _reading(
         self,
@@ -161,13 +161,14 @@ class Runtime:
 
 def _modality_reading(modality: Modality, percept: Percept, verdict: Verdict, now_ns: int) -> ModalityReading:
     live = modality in verdict.effectual
-    density = verdict.density.get(modality)
+    density, ruin = verdict.density.get(modality), verdict.damage.get(modality)
     return ModalityReading(
         state="live" if live else "proxy" if verdict.effectual else "absent",
         reason=None if live else percept.reason or verdict.reason.get(modality, "uncorrelated"),
         age_s=None if percept.captured_ns is None else round(max(0, now_ns - percept.captured_ns) / 1e9, 3),
         quality=round(percept.quality, 3) if percept.inputs else None,
         density=None if density is None else round(density, 3),
+        damage=None if ruin is None else round(ruin, 3),
     )
 
 

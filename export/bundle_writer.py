@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,13 @@ def check_target(out: Path) -> None:
 
 
 def write_bundle(
-    out: Path, nets: Path, tables: Tables, vocabulary: Vocabulary, card: str, manifest: dict[str, Any]
+    out: Path,
+    nets: Path,
+    tables: Tables,
+    vocabulary: Vocabulary,
+    card: str,
+    manifest: dict[str, Any],
+    beside: Mapping[str, bytes] | None = None,
 ) -> None:
     """Assemble beside `out`, open it as the device would, then take `out`'s place.
 
@@ -29,6 +36,7 @@ def write_bundle(
         out: the bundle's folder; an older bundle there is replaced.
         nets: folder with the net files and nothing else; copied.
         manifest: everything of the manifest but ``format_version``, ``files`` and ``commit``.
+        beside: contents of more files by name, which the device checks and does not read.
     """
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
@@ -39,6 +47,8 @@ def write_bundle(
     (part / TABLES).write_bytes(safetensors.numpy.save(tables.to_arrays()))
     vocabulary.write(part / TOKENS)
     (part / CARD).write_text(card, encoding="utf-8")
+    for name, content in (beside or {}).items():
+        (part / name).write_bytes(content)
     files = {
         path.relative_to(part).as_posix(): FileEntry(
             bytes=path.stat().st_size, sha256=hashlib.sha256(path.read_bytes()).hexdigest()
@@ -46,7 +56,7 @@ def write_bundle(
         for path in sorted(part.rglob("*"))
         if path.is_file()
     }
-    whole = Manifest(format_version=1, files=files, commit=_commit(), **manifest)
+    whole = Manifest(format_version=2, files=files, commit=_commit(), **manifest)
     (part / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
     open_bundle(part)  # the device's own eyes, before anything is replaced
     old = out.with_name(out.name + ".old")

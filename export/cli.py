@@ -5,7 +5,7 @@ import sys
 import warnings
 
 from edge.command_line import run_command
-from export import sample_clip, train
+from export import bundle, prepare, sample_clip, train
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,7 +19,9 @@ def main(arguments: list[str] | None = None) -> int:
         "m3er-export",
         "Train, convert and bundle M3ER models.",
         (
-            ("train", train, "make a bundle from corpora"),
+            ("prepare", prepare, "read corpora and compute their features once"),
+            ("train", train, "train the encoders"),
+            ("bundle", bundle, "make a bundle: convert, fit, score"),
             ("sample-clip", sample_clip, "make a clip with known faults, for trying out and for tests"),
         ),
         arguments,

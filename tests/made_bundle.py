@@ -55,11 +55,12 @@ def random_tables(rng: np.random.Generator, dim: int = DIM, r: int = 3, rows: in
         scale={m: rng.uniform(0.5, 2.0, dim).astype(np.float32) for m in MODALITIES},
         whiten={m: (np.eye(dim) + 0.1 * normal(dim, dim)).astype(np.float32) for m in MODALITIES},
         density_limit={m: float(np.float32(rng.uniform(1.3, 1.8))) for m in MODALITIES},
+        damage={m: np.append(normal(dim) / dim, np.float32(-1.0)) for m in MODALITIES},
         projection={pair: normal(r, dim) for pair in both_ways},
         threshold={pair_name(i, j): float(np.float32(rng.uniform(-0.2, 0.4))) for i, j in PAIRS},
         basis={m: (steps / np.float32(64)).astype(np.float32) for m, steps in basis.items()},
         proxy_weight={pair: float(np.float32(rng.uniform(0.05, 1.0))) for pair in both_ways},
-        temperature=float(np.float32(rng.uniform(0.7, 2.0))),
+        temperature=rng.uniform(0.7, 2.0, len(MODALITIES)).astype(np.float32),
     )
 
 

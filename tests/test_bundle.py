@@ -184,7 +184,7 @@ def poisoned(value: float) -> Callable[[Arrays], object]:
         (lambda a: a.update({"standardise.face.scale": -a["standardise.face.scale"]}), "standardise.face.scale"),
         (lambda a: a.update({"basis.text.scale": np.zeros(1, np.float32)}), "basis.text.scale"),
         (lambda a: a.update({"proxy.face.text.weight": np.zeros(1, np.float32)}), "proxy.face.text.weight"),
-        (lambda a: a.update({"calibration.temperature": np.full(1, -1, np.float32)}), "calibration.temperature"),
+        (lambda a: a.update({"calibration.temperature": np.full(3, -1, np.float32)}), "calibration.temperature"),
     ],
 )
 def test_a_malformed_table_is_refused_by_file_and_name(

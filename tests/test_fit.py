@@ -19,8 +19,9 @@ from tests.made_bundle import DIM, random_tables
 pytest.importorskip("sklearn")
 pytest.importorskip("cca_zoo")
 from export.fit.basis import basis_rows, choose_ridge, explained_by_proxies
-from export.fit.canonical import projections, set_thresholds
+from export.fit.canonical import projections
 from export.fit.cloud import density_limit, standardisation, whitening
+from export.fit.thresholds import set_thresholds
 
 Array = NDArray[np.float32]
 SEEDS = st.integers(0, 2**32 - 1)

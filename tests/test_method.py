@@ -60,8 +60,13 @@ class Reference:
         }
         self.decided &= all(abs(d - 1) > 1e-5 for d in density.values())
         self.decided &= all(abs(r - self.tables.threshold[pair]) > self.off[pair] for pair, r in rho.items())
-        inside = {m for m in features if self.rule == "correlation" or density[m] <= 1}
-        reason: dict[Modality, str] = dict.fromkeys(set(features) - inside, "out of distribution")
+        ruin = {m: float(np.append(f.astype(float), 1.0) @ self.tables.damage[m]) for m, f in features.items()}
+        self.decided &= all(abs(d) > 1e-5 for d in ruin.values())
+        reason: dict[Modality, str] = {}
+        if self.rule == "full":
+            reason = dict.fromkeys([m for m in features if density[m] > 1], "out of distribution")
+            reason.update(dict.fromkeys([m for m in features if ruin[m] > 0], "damaged"))
+        inside = set(features) - set(reason)
         effectual: set[Modality] = set()
         if len(inside) == 1:
             effectual = {m for m in inside if quality[m] >= self.minimum_quality}
@@ -72,7 +77,7 @@ class Reference:
                     effectual |= {i, j}
             reason.update(dict.fromkeys(inside - effectual, "uncorrelated"))
         evidence: Evidence = "none" if not inside else "single" if len(inside) == 1 else "correlation"
-        return Verdict(frozenset(effectual), reason, rho, density, evidence)
+        return Verdict(frozenset(effectual), reason, rho, density, ruin, evidence)
 
     def proxy(self, target: Modality, good: Features, neighbours: int, ridge: float) -> Vector:
         total, proxy = 0.0, np.zeros(self.tables.dim)
@@ -120,6 +125,7 @@ def test_the_check_follows_the_equations_while_modalities_come_and_go(
         assert found.reason == expected.reason
         assert found.evidence == expected.evidence
         assert found.density == pytest.approx(expected.density, rel=1e-5)
+        assert found.damage == pytest.approx(expected.damage, abs=1e-4)
         assert found.correlation.keys() == expected.correlation.keys()
         for pair, rho in expected.correlation.items():
             assert found.correlation[pair] == pytest.approx(rho, abs=reference.off[pair])
@@ -174,7 +180,7 @@ class Method:
         if not good:
             return None
         whole = {m: good[m] if m in good else self.proxies.regenerate(m, good) for m in MODALITIES}
-        return self.fusion.step(whole).probabilities
+        return self.fusion.step(whole, len(good)).probabilities
 
 
 def held(*things: object) -> int:
@@ -206,7 +212,7 @@ def test_a_steps_cost_does_not_grow_for_what_is_held_is_the_same_after_5000_step
 class ReferenceFusion:
     """Step 6 of the design, the memory fusion network of Zadeh et al. (AAAI 2018), with a torch net's weights."""
 
-    def __init__(self, weights: Mapping[str, Vector], temperature: float) -> None:
+    def __init__(self, weights: Mapping[str, Vector], temperature: NDArray[np.float32]) -> None:
         self.weights, self.temperature = weights, temperature
         self.hidden = np.zeros((3, weights["own.0.weight"].shape[1]))
         self.cell = np.zeros_like(self.hidden)
@@ -219,7 +225,7 @@ class ReferenceFusion:
     def layers(self, name: str, x: Vector) -> Vector:
         return self.linear(f"{name}.3", np.maximum(self.linear(f"{name}.0", x), 0.0))
 
-    def step(self, features: Mapping[Modality, NDArray[np.floating]]) -> tuple[Vector, list[Vector]]:
+    def step(self, features: Mapping[Modality, NDArray[np.floating]], live: int) -> tuple[Vector, list[Vector]]:
         """Probabilities of the joint head and of each modality's own."""
         before = self.cell.copy()
         for k, m in enumerate(MODALITIES):
@@ -234,7 +240,7 @@ class ReferenceFusion:
         self.memory = sigmoid(kept) * self.memory + sigmoid(updated) * proposed
         joint = self.layers("joint", np.concatenate([self.hidden.ravel(), self.memory]))
         own = [softmax(self.linear(f"own.{k}", h)) for k, h in enumerate(self.hidden)]
-        return softmax(joint / self.temperature), own
+        return softmax(joint / self.temperature[live - 1]), own
 
 
 def sigmoid(x: Vector) -> Vector:
@@ -267,13 +273,15 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[OnnxEngine, dict
 def test_the_exported_fusion_net_follows_the_equations_over_twenty_steps_and_after_a_reset(exported: Any) -> None:
     engine, weights, state, dim = exported
     rng = np.random.default_rng(5)
-    device = FusionStep(engine, state, temperature=1.7)
+    temperature = np.array([0.8, 1.7, 1.1], np.float32)
+    device = FusionStep(engine, state, temperature)
     for _ in range(2):
         device.reset()
-        reference = ReferenceFusion(weights, temperature=1.7)
-        for _ in range(20):
+        reference = ReferenceFusion(weights, temperature)
+        for number in range(20):
             features: Features = {m: rng.normal(0.0, 2.0, dim).astype(np.float32) for m in MODALITIES}
-            found, (joint, own) = device.step(features), reference.step(features)
+            live = 1 + number % 3
+            found, (joint, own) = device.step(features, live), reference.step(features, live)
             np.testing.assert_allclose(found.probabilities, joint, atol=2e-6)
             np.testing.assert_allclose([found.by_modality[m] for m in MODALITIES], own, atol=2e-6)
 
@@ -292,6 +300,6 @@ def test_check_proxies_and_fusion_together_follow_the_equations(exported: Any) -
         if found is not None:
             good = {m: features[m] for m in MODALITIES if m in effectual}
             proxies = {m: reference.proxy(m, good, NEIGHBOURS, RIDGE) for m in MODALITIES if m not in good}
-            joint, _ = fusion.step({**good, **proxies})
+            joint, _ = fusion.step({**good, **proxies}, len(good))
             np.testing.assert_allclose(found, joint, atol=1e-5)
     assert reference.decided and min(states[name] for name in ("live", "dropped", "absent")) > 50, states

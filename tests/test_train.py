@@ -1,5 +1,6 @@
 """The training side as a whole, on tiny corpora; its splits; its errors."""
 
+import json
 from itertools import combinations
 from pathlib import Path
 
@@ -8,11 +9,11 @@ import pytest
 
 from edge.bundle import open_bundle
 from edge.errors import M3erError
+from export.bundle import Plan, make_bundle
 from export.cli import main
 from export.corpora.everything import Corpora, read_corpora
 from export.nets.encoder_training import Schedule
 from export.nets.encoders import Schedules
-from export.train import Plan, train
 from tests.made_corpora import make_corpora, write_sound, write_table
 
 REAL_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -33,15 +34,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_corpora_to_bundle(data: Path, cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
-    train(read_corpora(data, cache, 0), out, "tiny", cache, 0, SHORT)
+    make_bundle(read_corpora(data, cache, 0), out, "tiny", cache, 0, SHORT)
     bundle = open_bundle(out)
     assert bundle.manifest.name == "tiny"
     assert {v.net for v in bundle.manifest.nets} == {"face", "speech", "text", "fusion"}
-    assert bundle.manifest.metrics["face"]["FER+ PrivateTest"]["samples"] == 70
+    figures = bundle.manifest.metrics["figures"]
+    assert next(f for f in figures if f["data"] == "FER+")["samples"] == 70
+    assert json.loads((out / "metrics.json").read_text()) == bundle.manifest.metrics
     assert all(v.parity["cosine_median"] > 0.9 for v in bundle.manifest.nets)
     card = (out / "card.md").read_text()
     assert "surrogate" in card
-    assert "| clean |" in card
+    assert "| vote-matched pairs, no face |" in card
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"], "nothing half-written lies beside it"
 
 
@@ -85,7 +88,7 @@ def test_a_missing_file_is_named(missing: str, data: Path, tmp_path: Path, capsy
             target.mkdir(parents=True, exist_ok=True)
         elif source.relative_to(data).as_posix() != missing:
             target.symlink_to(source)
-    status = main(["train", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "b"), "--cache", str(tmp_path)])
+    status = main(["bundle", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "b"), "--cache", str(tmp_path)])
     assert status == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -95,7 +98,7 @@ def test_a_missing_file_is_named(missing: str, data: Path, tmp_path: Path, capsy
 
 def test_what_is_no_bundle_is_not_overwritten(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "holiday.jpg").touch()
-    assert main(["train", "--data", str(data), "--out", str(tmp_path)]) == 2
+    assert main(["bundle", "--data", str(data), "--out", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
     assert (tmp_path / "holiday.jpg").exists()
 

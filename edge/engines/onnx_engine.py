@@ -25,6 +25,8 @@ class OnnxEngine:
         except Exception as error:  # noqa: BLE001 - onnxruntime's own exceptions share no narrower base
             raise M3erError(f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})") from None
         self.name = "onnx/" + self._session.get_providers()[0]
+        self.inputs = [put.name for put in self._session.get_inputs()]
+        """Names of what :meth:`run` wants."""
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, inputs: Arrays) -> dict[str, NDArray[Any]]:

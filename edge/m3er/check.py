@@ -1,6 +1,6 @@
 """The modality check: which of the present modalities can be trusted at this step.
 
-Correlation is the paper's evidence (M3ER, AAAI 2020, section 3.2); density is ours. Both are precomputed.
+Correlation is the paper's evidence (M3ER, AAAI 2020, section 3.2); density and damage are ours. All are precomputed.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ from edge.m3er.tables import Tables
 from edge.reading import MODALITIES, PAIRS, Modality, pair_name
 
 Rule = Literal["full", "correlation"]
-"""``full``: correlation and density. ``correlation``: the paper's rule alone."""
+"""``full``: correlation, density and damage. ``correlation``: the paper's rule alone."""
 
 Evidence = Literal["correlation", "single", "none"]
 
@@ -26,9 +26,11 @@ class Verdict:
 
     Attributes:
         effectual: the modalities to trust.
-        reason: for each present modality that is not: ``out of distribution``, ``uncorrelated`` or ``low quality``.
+        reason: for each present modality that is not: ``damaged``, ``out of distribution``, ``uncorrelated`` or
+            ``low quality``.
         correlation: rho per pair of present modalities, e.g. ``face-speech``.
         density: per present modality, distance from the training cloud over its limit; above 1 is outside.
+        damage: per present modality, how much its feature looks like damage; above 0 is damaged.
         evidence: what this rests on: pairs, a modality alone, or nothing present.
     """
 
@@ -36,6 +38,7 @@ class Verdict:
     reason: dict[Modality, str]
     correlation: dict[str, float]
     density: dict[Modality, float]
+    damage: dict[Modality, float]
     evidence: Evidence
 
 
@@ -43,6 +46,12 @@ def density(tables: Tables, modality: Modality, feature: NDArray[np.float32]) ->
     """Mean square of the whitened feature (dim,) over the bundle's limit; 1 is the edge of the cloud."""
     whitened = tables.whiten[modality] @ feature
     return float(whitened @ whitened) / (len(whitened) * tables.density_limit[modality])
+
+
+def damage(tables: Tables, modality: Modality, feature: NDArray[np.float32]) -> float:
+    """What the bundle's linear detector of ruined inputs says to the feature (dim,); above 0 is damaged."""
+    weights = tables.damage[modality]
+    return float(weights[:-1] @ feature + weights[-1])
 
 
 def vouched(inside: Set[Modality], correlation: Mapping[str, float], threshold: Mapping[str, float]) -> set[Modality]:
@@ -86,9 +95,13 @@ class ModalityCheck:
             quality: 0..1, the sensor's own opinion of each present modality.
         """
         distance = {m: density(self._tables, m, features[m]) for m in MODALITIES if m in features}
-        inside = {m for m, d in distance.items() if d <= 1.0 or self._rule == "correlation"}
+        ruin = {m: damage(self._tables, m, features[m]) for m in distance}
+        reason: dict[Modality, str] = {}
+        if self._rule == "full":
+            reason |= {m: "out of distribution" for m, d in distance.items() if d > 1.0}
+            reason |= {m: "damaged" for m, d in ruin.items() if d > 0.0}
+        inside = {m for m in distance if m not in reason}
         correlation = self._correlations(features)
-        reason: dict[Modality, str] = {m: "out of distribution" for m in distance if m not in inside}
 
         evidence: Evidence = "correlation" if len(inside) > 1 else "single" if inside else "none"
         if evidence == "single":
@@ -100,7 +113,7 @@ class ModalityCheck:
             correlated = vouched(inside, correlation, self._tables.threshold)
             reason |= dict.fromkeys(inside - correlated, "uncorrelated")
             inside = correlated
-        return Verdict(frozenset(inside), reason, correlation, distance, evidence)
+        return Verdict(frozenset(inside), reason, correlation, distance, ruin, evidence)
 
     def _correlations(self, features: Mapping[Modality, NDArray[np.float32]]) -> dict[str, float]:
         found = {}

@@ -31,28 +31,30 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 class FusionStep:
     """Holds the recurrent state between steps."""
 
-    def __init__(self, engine: Engine, state_sizes: Mapping[str, int], temperature: float) -> None:
+    def __init__(self, engine: Engine, state_sizes: Mapping[str, int], temperature: NDArray[np.float32]) -> None:
         """
         Args:
             engine: runs the fusion net.
             state_sizes: length of each of STATE.
-            temperature: calibration; divides the joint logits.
+            temperature: calibration, (3,): divides the joint logits where one, two or three modalities are live.
         """
         self._engine = engine
         self._sizes = dict(state_sizes)
-        self._temperature = np.float32(temperature)
+        self._temperature = temperature
         self.reset()
 
     def reset(self) -> None:
         """Forget what was seen and heard."""
         self._state = {name: np.zeros((1, self._sizes[name]), np.float32) for name in STATE}
 
-    def step(self, features: Mapping[Modality, NDArray[np.float32]]) -> Fused:
-        """One step with a standardised feature (dim,), live or proxy, for every modality."""
+    def step(self, features: Mapping[Modality, NDArray[np.float32]], live: int) -> Fused:
+        """One step with a standardised feature (dim,), live or proxy, for every modality; `live` of them live."""
         inputs: dict[str, NDArray[np.float32]] = {
             m: features[m].astype(np.float32, copy=False)[None] for m in MODALITIES
         }
         outputs = self._engine.run(inputs | self._state)
         self._state = {name: outputs[f"next_{name}"] for name in STATE}
         own = softmax(outputs["modality_logits"][0])
-        return Fused(softmax(outputs["joint_logits"][0] / self._temperature), dict(zip(MODALITIES, own, strict=True)))
+        return Fused(
+            softmax(outputs["joint_logits"][0] / self._temperature[live - 1]), dict(zip(MODALITIES, own, strict=True))
+        )

@@ -28,22 +28,24 @@ class Tables:
         mean, scale: per modality (dim,): standardised f = (encoder's output - mean) / scale.
         whiten: per modality (dim, dim): density of f is the mean square of ``whiten @ f``.
         density_limit: per modality: above it f lies outside the training cloud.
+        damage: per modality (dim + 1,): weights of f and a constant; their sum is above 0 where f looks like damage.
         projection: per (i, j) in both orders (r, dim): H_ij, which takes f_i to the space it shares with j.
         threshold: per pair: tau_ij, the least correlation of two modalities that tell of the same thing.
         basis: per modality (k, dim); row n of one modality is paired with row n of the others.
         proxy_weight: per (from j, to i): how well proxies of i made from j did on validation, above 0.
-        temperature: divides the joint logits before the softmax.
+        temperature: (3,), divides the joint logits before the softmax, where one, two or three modalities are live.
     """
 
     mean: dict[Modality, Array]
     scale: dict[Modality, Array]
     whiten: dict[Modality, Array]
     density_limit: dict[Modality, float]
+    damage: dict[Modality, Array]
     projection: dict[tuple[Modality, Modality], Array]
     threshold: dict[str, float]
     basis: dict[Modality, Array]
     proxy_weight: dict[tuple[Modality, Modality], float]
-    temperature: float
+    temperature: Array
 
     @property
     def dim(self) -> int:
@@ -87,11 +89,12 @@ class Tables:
             scale={m: positive(f"standardise.{m}.scale", dim) for m in MODALITIES},
             whiten={m: take(f"density.{m}.whiten", dim, dim) for m in MODALITIES},
             density_limit={m: float(positive(f"density.{m}.limit", 1)[0]) for m in MODALITIES},
+            damage={m: take(f"damage.{m}", dim + 1) for m in MODALITIES},
             projection={(i, j): take(f"cca.{i}.{j}", -1, dim) for i, j in both_ways},
             threshold={pair_name(i, j): float(take(f"cca.{i}-{j}.threshold", 1)[0]) for i, j in PAIRS},
             basis={m: take(f"basis.{m}.rows", -1, dim) * positive(f"basis.{m}.scale", 1) for m in MODALITIES},
             proxy_weight={(j, i): float(positive(f"proxy.{j}.{i}.weight", 1)[0]) for i, j in both_ways},
-            temperature=float(positive("calibration.temperature", 1)[0]),
+            temperature=positive("calibration.temperature", len(MODALITIES)),
         )
         if left:
             raise MalformedTables(f"unknown table(s) {', '.join(sorted(left))}")
@@ -110,10 +113,11 @@ class Tables:
             **{f"density.{m}.limit": limit for m, limit in self.density_limit.items()},
             **{f"cca.{pair}.threshold": tau for pair, tau in self.threshold.items()},
             **{f"proxy.{j}.{i}.weight": weight for (j, i), weight in self.proxy_weight.items()},
-            "calibration.temperature": self.temperature,
         }
         arrays: dict[str, NDArray[np.generic]] = {name: np.array([value], np.float32) for name, value in one.items()}
+        arrays["calibration.temperature"] = self.temperature
         for m in MODALITIES:
+            arrays[f"damage.{m}"] = self.damage[m]
             arrays[f"standardise.{m}.mean"] = self.mean[m]
             arrays[f"standardise.{m}.scale"] = self.scale[m]
             arrays[f"density.{m}.whiten"] = self.whiten[m]

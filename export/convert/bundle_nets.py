@@ -38,7 +38,7 @@ def encoder_samples(
         recordings = corpora.recordings[split]
         return [{"log_mel": window(r, r.end)[None]} for r in (recordings[i] for i in _spread(len(recordings), most))]
     utterances = corpora.utterances[split]
-    return [{"tokens": tokens_of([utterances[i]], vocabulary)} for i in _spread(len(utterances), most)]
+    return [{"tokens": tokens_of([utterances[i]], vocabulary, marks=False)} for i in _spread(len(utterances), most)]
 
 
 def _spread(total: int, most: int | None) -> NDArray[np.int64]:
@@ -91,8 +91,13 @@ def convert_fusion(fusion: FusionStep, moments: Mapping[Modality, NDArray[np.flo
 
 def encode_by_file(variant: NetVariant, folder: Path) -> Encode:
     """An encoder's file as a function over many ready inputs."""
-    engine = OnnxEngine(folder / Path(variant.file).name)
-    (name,) = variant.inputs
+    return encode_file(folder / Path(variant.file).name)
+
+
+def encode_file(path: Path) -> Encode:
+    """The same of any encoder's file."""
+    engine = OnnxEngine(path)
+    (name,) = engine.inputs
 
     def encode(inputs: NDArray[Any]) -> NDArray[np.float32]:
         return np.stack([engine.run({name: one[None]})["feature"][0] for one in inputs])

@@ -2,6 +2,9 @@
 
 EMOTIONS = ("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
+CALM = "calm"
+"""An eighth, which RAVDESS alone asks for; elsewhere it counts as neutral."""
+
 OF_FERPLUS = {
     "anger": "anger",
     "disgust": "disgust",
@@ -17,7 +20,7 @@ OF_ACTED_SPEECH = {
     "fear": "fear",
     "happy": "happy",
     "neutral": "neutral",
-    "calm": "neutral",  # RAVDESS alone has it
+    CALM: "neutral",
     "sad": "sad",
     "surprise": "surprise",
 }

@@ -4,31 +4,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.perceive.log_mel import FRAME_HOP_S, MEL_BINS, WINDOW_FRAMES, speech_input
-from export.corpora.emotions import EMOTIONS
+from export.corpora.emotions import CALM, EMOTIONS
 from export.corpora.recordings import Recording
-from export.nets.encoder_training import Examples
+from export.corpora.speech_ruin import colour, ruined, steady_noise
+from export.nets.encoder_training import Examples, Target
 
-_INTENDED_SHARE = 0.5
-"""Soft label: half what the actor was asked for, half what listeners of the voice alone heard."""
+_SMOOTHING = 0.05
+_RAVDESS_WEIGHT = 2.0
+"""It has a fifth of CREMA-D's clips, and two emotions that CREMA-D lacks."""
 
-
-def speech_labels(recordings: list[Recording]) -> NDArray[np.float32]:
-    """Soft labels, float32 (n, 7)."""
-    one_hot = np.eye(len(EMOTIONS), dtype=np.float32)[[EMOTIONS.index(r.intended) for r in recordings]]
-    heard = np.stack([r.voice_votes for r in recordings])
-    return (_INTENDED_SHARE * one_hot + (1 - _INTENDED_SHARE) * heard).astype(np.float32)
+_RUINED_SHARE = 0.1
+"""Part of the training windows that are ruined on purpose."""
 
 
 def speech_examples(recordings: list[Recording]) -> Examples:
-    """Windows that end somewhere in or shortly after the sentence, some with what was said before it."""
+    """Windows that end somewhere in or shortly after the sentence, some with what was said before it.
+
+    Heads: ``intended``, what the actor was asked for, eight classes because RAVDESS tells calm from neutral; and
+    ``heard``, what listeners of the voice alone voted.
+    """
     before = Before(recordings)
+    classes = (*EMOTIONS, CALM)
+    numbers = [classes.index(r.asked_for) for r in recordings]
+    intended = np.eye(len(classes))[numbers] * (1 - _SMOOTHING) + _SMOOTHING / len(classes)
+    heard = np.stack([r.voice_votes for r in recordings])
+    weights = np.array([_RAVDESS_WEIGHT if r.dataset == "ravdess" else 1.0 for r in recordings], np.float32)
+    weights /= weights.mean()
 
-    def make_inputs(numbers: NDArray[np.int64], rng: np.random.Generator | None) -> NDArray[np.float32]:
+    def make_inputs(
+        numbers: NDArray[np.int64], rng: np.random.Generator | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         if rng is None:
-            return np.stack([window(recordings[i], recordings[i].end) for i in numbers])
-        return np.stack([_disturbed_window(recordings[i], before, rng) for i in numbers])
+            whole = [window(recordings[i], recordings[i].end) for i in numbers]
+            return np.stack(whole), np.zeros(len(numbers), np.bool_)
+        ruin = rng.random(len(numbers)) < _RUINED_SHARE
+        made = [
+            _disturbed_window(recordings[i], recordings, before, bool(bad), rng)
+            for i, bad in zip(numbers, ruin, strict=True)
+        ]
+        return np.stack(made), ruin
 
-    return Examples(make_inputs, speech_labels(recordings), np.ones(len(recordings), np.float32))
+    return Examples(
+        make_inputs,
+        {
+            "intended": Target(np.asarray(intended, np.float32), weights),
+            "heard": Target(heard, np.asarray(weights / 2, np.float32)),
+        },
+    )
 
 
 class Before:
@@ -71,32 +93,38 @@ def step_ends(recording: Recording, hop_s: float) -> list[int]:
     return [*ends, recording.end]
 
 
-def _disturbed_window(recording: Recording, before: Before, rng: np.random.Generator) -> NDArray[np.float32]:
+def _disturbed_window(
+    recording: Recording, recordings: list[Recording], before: Before, ruin: bool, rng: np.random.Generator
+) -> NDArray[np.float32]:
     begin, end = recording.begin, recording.end
-    if rng.random() < 0.4:  # a step falls in the middle of the sentence, too
-        end = begin + int(rng.uniform(min(80, end - begin), end - begin))
-    speed = rng.uniform(0.85, 1.15)
+    if rng.random() < 0.2:  # a step falls in the middle of the sentence, too
+        end = begin + int(rng.uniform(min(100, end - begin), end - begin))
+    speed = rng.uniform(0.9, 1.1)
     positions = np.arange(begin, end, speed).astype(int)
     frames = recording.frames[positions].astype(np.float32)
-    tail = min(int(rng.integers(0, 60)), len(recording.frames) - end)
-    frames = np.concatenate([frames, recording.frames[end : end + tail].astype(np.float32)])
-    if rng.random() < 0.5:
+    tail = min(int(rng.integers(0, 50)), len(recording.frames) - end)
+    if tail > 0:
+        frames = np.concatenate([frames, recording.frames[end : end + tail].astype(np.float32)])
+    if rng.random() < 0.2:
         frames = np.concatenate([before.frames(recording, rng), frames])
-    frames += _colour(rng)
-    if rng.random() < 0.5:
-        loud = np.percentile(frames.max(axis=1), 95)
-        noise = loud - rng.uniform(2.0, 9.0) + _colour(rng) + rng.gumbel(0, 0.6, frames.shape)
-        frames = np.logaddexp(frames, noise.astype(np.float32))
+    frames = _other_throat(frames, rng) + colour(rng)
+    if ruin:
+        crowd = [recordings[i].frames.astype(np.float32) for i in rng.integers(len(recordings), size=5)]
+        return speech_input(ruined(frames, crowd, rng))
+    if rng.random() < 0.15:
+        frames = steady_noise(frames, rng.uniform(2.5, 9.0), rng)
     out = speech_input(frames)
-    for _ in range(2):
-        low, width = rng.integers(0, MEL_BINS - 6), rng.integers(0, 7)
-        out[:, :, low : low + width] = -1.0
-        at, length = rng.integers(0, WINDOW_FRAMES - 25), rng.integers(0, 25)
-        out[:, at : at + length] = -1.0
+    low, width = rng.integers(0, MEL_BINS - 6), rng.integers(0, 7)
+    out[:, :, low : low + width] = -1.0
+    at, length = rng.integers(0, WINDOW_FRAMES - 25), rng.integers(0, 25)
+    out[:, at : at + length] = -1.0
     return out
 
 
-def _colour(rng: np.random.Generator) -> NDArray[np.float32]:
-    """A microphone's or a room's own tone: a smooth curve over the mel bins, nats."""
-    knots = rng.normal(0, 0.5, 5)
-    return np.interp(np.linspace(0, 4, MEL_BINS), np.arange(5), knots).astype(np.float32)
+def _other_throat(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Moved up or down by at most two mel bins: a longer or shorter throat, a higher or lower voice."""
+    at = np.clip(np.arange(MEL_BINS) + rng.uniform(-2, 2), 0, MEL_BINS - 1)
+    low = np.floor(at).astype(int)
+    share = (at - low).astype(np.float32)
+    moved: NDArray[np.float32] = frames[:, low] * (1 - share) + frames[:, np.minimum(low + 1, MEL_BINS - 1)] * share
+    return moved

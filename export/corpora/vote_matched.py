@@ -51,18 +51,14 @@ def paired_steps(
     speech = np.resize(speech, (len(order), *speech.shape[1:]))
     chosen = [recordings[i] for i in order]
 
-    face_index = _nearest_faces(np.stack([r.face_votes for r in chosen]), faces.votes, rng)
+    face_index = draw_faces([r.face_votes for r in chosen], faces, rng)
     plain = encode["face"](face_input(faces.images))
     shaken = encode["face"](face_input(np.stack([disturb(image, rng) for image in faces.images])))
     two = np.stack([plain, shaken], axis=1)
     face = two[face_index[:, None], rng.integers(0, 2, (len(chosen), STEPS))]
 
-    spoken = [u for u in utterances if u.dataset in CONVERSATIONS and len(u.words) >= 3]
-    by_emotion = {e: [u for u in spoken if u.emotion == e] for e in EMOTIONS}
     labels = np.stack([r.both_votes for r in chosen])
-    said = [
-        by_emotion[EMOTIONS[label]][rng.integers(len(by_emotion[EMOTIONS[label]]))] for label in labels.argmax(axis=1)
-    ]
+    said = draw_utterances(list(labels), utterances, rng)
     whole = np.concatenate([vocabulary.encode(u.words) for u in said])
     half = np.concatenate([vocabulary.encode(u.words[: (len(u.words) + 1) // 2]) for u in said])
     text_whole, text_half = encode["text"](whole), encode["text"](half)
@@ -85,10 +81,19 @@ def _speech(recordings: list[Recording], encode: Encode, hop_s: float, rng: np.r
     return np.stack([f[np.minimum(np.arange(STEPS), len(f) - 1)] for f in encoded])
 
 
-def _nearest_faces(
-    wanted: NDArray[np.float32], votes: NDArray[np.float32], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """For each vote distribution wanted, one of the faces with the nearest votes (L1)."""
+def draw_utterances(
+    wanted: list[NDArray[np.float32]], utterances: list[Utterance], rng: np.random.Generator
+) -> list[Utterance]:
+    """For each vote distribution wanted, something said of the emotion that most voted for."""
+    spoken = [u for u in utterances if u.dataset in CONVERSATIONS and len(u.words) >= 3]
+    by_emotion = {e: [u for u in spoken if u.emotion == e] for e in EMOTIONS}
+    choices = [by_emotion[EMOTIONS[int(votes.argmax())]] for votes in wanted]
+    return [of[int(rng.integers(len(of)))] for of in choices]
+
+
+def draw_faces(wanted: list[NDArray[np.float32]], faces: Faces, rng: np.random.Generator) -> NDArray[np.int64]:
+    """For each vote distribution wanted, one of the faces with the nearest votes (L1): its number."""
+    votes = faces.votes
     picked = np.empty(len(wanted), np.int64)
     jitter = rng.uniform(0, 1e-3, len(votes))  # many faces have the same votes: take all of them in turn
     for n, target in enumerate(wanted):

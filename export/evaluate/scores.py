@@ -73,7 +73,7 @@ def run_moments(
                 continue
             good = {m: given[m] for m in trusted}
             whole = {m: good[m] if m in good else proxies.regenerate(m, good) for m in MODALITIES}
-            latest = fusion.step(whole).probabilities
+            latest = fusion.step(whole, len(good)).probabilities
         rows.append(latest)
     classes = next((len(row) for row in rows if row is not None), 1)
     uniform = np.full(classes, 1.0 / classes, np.float32)

@@ -1,80 +1,74 @@
-"""Canonical projections of each pair of modalities, and the thresholds of the modality check."""
+"""Canonical projections of each pair of modalities: how many dimensions, and how much each counts."""
 
-from dataclasses import replace
+from collections.abc import Mapping
 
 import numpy as np
 from cca_zoo.linear import RidgeCCA
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
-from edge.m3er.check import ModalityCheck, vouched
-from edge.m3er.tables import Tables
-from edge.reading import MODALITIES, PAIRS, Modality, pair_name
+from edge.reading import PAIRS, Modality
 
 Array = NDArray[np.float32]
+Projections = dict[tuple[Modality, Modality], Array]
+
+_DIMENSIONS = (2, 4, 6, 8, 12, 16)
 
 
-def projections(
-    features: dict[Modality, Array], dimensions: int, shrinkage: float
-) -> dict[tuple[Modality, Modality], Array]:
-    """H_ij and H_ji (dimensions, dim) of each pair, by regularised CCA on standardised features (n, dim)."""
-    found: dict[tuple[Modality, Modality], Array] = {}
+def projections(features: Mapping[Modality, Array], dimensions: int, shrinkage: float) -> Projections:
+    """H_ij and H_ji (dimensions, dim) of each pair, by regularised CCA on standardised features (n, dim).
+
+    Each canonical dimension is scaled by the root of its canonical correlation: Pearson's rho over the dimensions is
+    then weighted by how much the two modalities share in each.
+    """
+    found: Projections = {}
     for i, j in PAIRS:
         model = RidgeCCA(n_components=dimensions, shrinkage=shrinkage).fit([features[i], features[j]])
-        for m, weights in zip((i, j), model.weights_, strict=True):
-            found[(i, j) if m == i else (j, i)] = np.ascontiguousarray(weights.T, np.float32)
+        h_ij, h_ji = (weights.T for weights in model.weights_)
+        u, v = features[i] @ h_ij.T, features[j] @ h_ji.T
+        h_ij, h_ji = h_ij / u.std(axis=0)[:, None], h_ji / v.std(axis=0)[:, None]
+        shared = np.mean(u / u.std(axis=0) * v / v.std(axis=0), axis=0)
+        weight = np.sqrt(np.clip(shared, 1e-3, 1.0))[:, None]
+        found[i, j] = np.ascontiguousarray(weight * h_ij, np.float32)
+        found[j, i] = np.ascontiguousarray(weight * h_ji, np.float32)
     return found
 
 
-def set_thresholds(
-    tables: Tables,
-    features: dict[Modality, Array],
-    present: NDArray[np.bool_],
-    window_steps: int,
-    lost_at_most: float,
-) -> Tables:
-    """The highest thresholds with which at most `lost_at_most` of clean samples lose a modality to the check.
-
-    One quantile of each pair's clean correlations is searched, the same for all pairs, by running the very check
-    of the device over clean moments: with all three modalities, and with each pair alone. On a robot a pair often
-    stands alone (nobody is in view, nobody speaks), and then one failed correlation costs both.
+def choose_projections(
+    fitted_on: Mapping[Modality, Array], held_out: Mapping[Modality, Array], window_steps: int, shrinkage: float
+) -> Projections:
+    """The number of canonical dimensions whose rho best tells matched moments from mismatched ones.
 
     Args:
-        tables: everything but the thresholds is used as it is.
-        features: standardised, per modality (n, steps, dim), clean, of people not trained on.
-        present: (n, steps, 3).
-        window_steps: as on the device.
-        lost_at_most: share of (sample, modality) that may be dropped although it is good.
+        fitted_on: standardised, per modality (n, dim).
+        held_out: standardised, of other people, per modality (n, steps, dim); rho accumulates over `window_steps`.
     """
-    rows = []
-    for clip, seen in zip(zip(*(features[m] for m in MODALITIES), strict=True), present, strict=True):
-        check = ModalityCheck(replace(tables, threshold={pair_name(*pair): -2.0 for pair in PAIRS}), window_steps, 0.0)
-        for step, here in enumerate(seen):
-            given = {m: clip[n][step] for n, m in enumerate(MODALITIES) if here[n]}
-            verdict = check.step(given, dict.fromkeys(given, 1.0))
-            rows.append((verdict, set(given)))
-
-    def lost(tau: dict[str, float]) -> float:
-        dropped = total = 0
-        for among in (set(MODALITIES), *map(set, PAIRS)):
-            for verdict, given in rows:
-                there = given & among
-                inside = {m for m in there if verdict.density[m] <= 1.0}
-                kept = inside if len(inside) == 1 else vouched(inside, verdict.correlation, tau)
-                dropped += len(there - kept)
-                total += len(there)
-        return dropped / total
-
-    clean = {
-        pair_name(*pair): np.array(
-            [v.correlation[pair_name(*pair)] for v, _ in rows if pair_name(*pair) in v.correlation]
+    most = min(max(_DIMENSIONS), next(iter(fitted_on.values())).shape[1])
+    whole = projections(fitted_on, most, shrinkage)
+    areas = {
+        r: np.mean(
+            [mismatch_area(whole[i, j][:r], whole[j, i][:r], held_out[i], held_out[j], window_steps) for i, j in PAIRS]
         )
-        for pair in PAIRS
+        for r in _DIMENSIONS
+        if r <= most
     }
-    low, high = 0.0, 0.5
-    for _ in range(12):
-        middle = (low + high) / 2
-        if lost({name: float(np.quantile(values, middle)) for name, values in clean.items()}) <= lost_at_most:
-            low = middle
-        else:
-            high = middle
-    return replace(tables, threshold={name: float(np.quantile(values, low)) for name, values in clean.items()})
+    best = max(areas, key=lambda r: areas[r])
+    return {pair: np.ascontiguousarray(rows[:best]) for pair, rows in whole.items()}
+
+
+def window_correlation(h_ij: Array, h_ji: Array, f_i: Array, f_j: Array, window_steps: int) -> NDArray[np.float64]:
+    """rho of the last `window_steps` steps of moments (n, steps, dim): (n,). As edge.m3er.check accumulates it."""
+    u = (f_i[:, -window_steps:] @ h_ij.T).astype(np.float64).reshape(len(f_i), -1)
+    v = (f_j[:, -window_steps:] @ h_ji.T).astype(np.float64).reshape(len(f_j), -1)
+    u, v = u - u.mean(axis=1, keepdims=True), v - v.mean(axis=1, keepdims=True)
+    spread = np.sqrt((u * u).sum(axis=1) * (v * v).sum(axis=1))
+    return np.asarray((u * v).sum(axis=1) / np.maximum(spread, 1e-12))
+
+
+def mismatch_area(h_ij: Array, h_ji: Array, f_i: Array, f_j: Array, window_steps: int) -> float:
+    """ROC area of rho between moments as they are and moments whose j comes from somebody else's (n, steps, dim)."""
+    order = np.random.default_rng(0).permutation(len(f_i))
+    matched = window_correlation(h_ij, h_ji, f_i, f_j, window_steps)
+    other = window_correlation(h_ij, h_ji, f_i, f_j[order], window_steps)
+    truth = np.repeat([1, 0], len(f_i))
+    return float(roc_auc_score(truth, np.concatenate([matched, other])))

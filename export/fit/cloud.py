@@ -1,4 +1,4 @@
-"""Standardisation and density: what a usual feature of each modality looks like."""
+"""Standardisation, density and damage: what a usual feature of each modality looks like, and a ruined one."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,3 +28,9 @@ def whitening(standardised: Array) -> Array:
 def density_limit(standardised: Array, whiten: Array, inside: float) -> float:
     """The density (mean square of the whitened feature) below which a share `inside` of clean features lies."""
     return float(np.quantile(np.square(standardised @ whiten.T).mean(axis=1), inside))
+
+
+def damage_limit(standardised: Array, damage: Array, inside: float) -> Array:
+    """The damage detector (dim + 1,) with its constant moved so that a share `inside` of clean features is below 0."""
+    clean = standardised @ damage[:-1] + damage[-1]
+    return np.append(damage[:-1], damage[-1] - np.quantile(clean, inside)).astype(np.float32)

@@ -11,13 +11,13 @@ from edge.m3er.tables import Tables
 from edge.reading import MODALITIES, PAIRS, Modality, pair_name
 from export.corpora.paired import PairedSteps
 from export.fit.basis import basis_rows, choose_ridge
-from export.fit.canonical import projections, set_thresholds
-from export.fit.cloud import density_limit, standardisation, whitening
+from export.fit.canonical import choose_projections, projections
+from export.fit.cloud import damage_limit, density_limit, standardisation, whitening
+from export.fit.thresholds import set_thresholds
 
 Array = NDArray[np.float32]
 
 CHECK_WINDOW_STEPS = 4
-CANONICAL_DIMENSIONS = 8
 SHRINKAGE = 0.1
 BASIS_ROWS = 128
 NEIGHBOURS = 16
@@ -32,8 +32,14 @@ def standardised(tables: Tables, pairs: PairedSteps) -> dict[Modality, Array]:
     return {m: tables.standardise(m, pairs.features[m]) for m in MODALITIES}
 
 
-def fit_tables(matching: PairedSteps, validation: PairedSteps, seed: int) -> tuple[Tables, float]:
-    """Standardisation, density, canonical projections, thresholds, basis table and proxy weights; and the ridge."""
+def fit_tables(
+    matching: PairedSteps, validation: PairedSteps, ruin: Mapping[Modality, Array], seed: int
+) -> tuple[Tables, float]:
+    """All tables, and the ridge of the proxies.
+
+    Args:
+        ruin: per modality (dim + 1,): weights and constant of the encoder's own head for ruined inputs.
+    """
     moments = {m: f.reshape(-1, f.shape[-1]) for m, f in matching.features.items()}
     together = matching.present.reshape(-1, len(MODALITIES)).all(axis=1)
     scales = {m: standardisation(f[together]) for m, f in moments.items()}
@@ -44,18 +50,28 @@ def fit_tables(matching: PairedSteps, validation: PairedSteps, seed: int) -> tup
         scale={m: scales[m][1] for m in MODALITIES},
         whiten={m: whitening(paired[m]) for m in MODALITIES},
         density_limit=dict.fromkeys(MODALITIES, 1.0),
-        projection=projections(paired, CANONICAL_DIMENSIONS, SHRINKAGE),
+        damage={m: _on_standardised(ruin[m], *scales[m]) for m in MODALITIES},
+        projection=projections(paired, 2, SHRINKAGE),
         threshold={pair_name(*pair): 0.0 for pair in PAIRS},
         basis=basis,
         proxy_weight=dict.fromkeys(permutations(MODALITIES, 2), 1.0),
-        temperature=1.0,
+        temperature=np.ones(len(MODALITIES), np.float32),
     )
     held_out = standardised(tables, validation)
     flat = {m: f[:, -1] for m, f in held_out.items()}
     limits = {m: density_limit(flat[m], tables.whiten[m], INSIDE_CLOUD) for m in MODALITIES}
-    tables = replace(tables, density_limit=limits)
+    damage = {m: damage_limit(flat[m], tables.damage[m], INSIDE_CLOUD) for m in MODALITIES}
+    tables = replace(tables, density_limit=limits, damage=damage)
+    chosen = choose_projections(paired, held_out, CHECK_WINDOW_STEPS, SHRINKAGE)
+    tables = replace(tables, projection=chosen)
     tables, ridge = choose_ridge(tables, flat, NEIGHBOURS)
     return set_thresholds(tables, held_out, validation.present, CHECK_WINDOW_STEPS, CLEAN_LOST_AT_MOST), ridge
+
+
+def _on_standardised(ruin: Array, mean: Array, scale: Array) -> Array:
+    """A linear detector of an encoder's raw features, for standardised ones."""
+    weights = ruin[:-1] * scale
+    return np.append(weights, ruin[-1] + ruin[:-1] @ mean).astype(np.float32)
 
 
 def _as_stored(basis: Mapping[Modality, Array]) -> dict[Modality, Array]:

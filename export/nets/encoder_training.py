@@ -1,6 +1,10 @@
-"""Train one encoder with a linear head on soft labels: the shares of the votes that people gave."""
+"""Train one encoder: a linear head for every set of labels, and one that tells ruined inputs.
 
-from collections.abc import Callable
+Soft labels are the shares of the votes that people gave. The ruin head makes the features show damage, so that the
+device's modality check can see it in them (edge/m3er/check.py).
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,22 +13,42 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Sampler
 
-from export.corpora.emotions import EMOTIONS
+from export.nets.devices import Devices, trainer
 from export.nets.face import DIM
+from export.nets.whole_batches import WholeBatches
 
-MakeInputs = Callable[[NDArray[np.int64], np.random.Generator | None], NDArray[Any]]
-"""Inputs of the samples with these numbers; augmented when a generator is given."""
+MakeInputs = Callable[[NDArray[np.int64], np.random.Generator | None], tuple[NDArray[Any], NDArray[np.bool_]]]
+"""Inputs of the samples with these numbers, and which of them were ruined on purpose; disturbed when a generator is
+given, as they are (and none ruined) without."""
+
+_RUIN_SHARE = 0.3
+"""Weight of the ruin head's loss beside each emotion head's."""
+
+CURVE = ("epoch", "training loss", "validation accuracy", "validation mean recall")
+"""Columns of the learning curve that a task keeps among its weights, so that it is cached with them."""
+
+_Batch = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Labels of one head: float32 (n, classes), rows that sum to 1; and float32 (n,) weights: about 1 on average, 0
+    where unlabelled."""
+
+    labels: NDArray[np.float32]
+    weights: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Examples:
-    """What an encoder learns from: how to make inputs, and float32 (n, 7) soft labels with float32 (n,) weights."""
+    """What an encoder learns from. The first target is the one that training reports."""
 
     make_inputs: MakeInputs
-    labels: NDArray[np.float32]
-    weights: NDArray[np.float32]
+    targets: Mapping[str, Target]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.targets.values())).labels)
 
 
 @dataclass(frozen=True)
@@ -34,80 +58,92 @@ class Schedule:
     epochs: int
     batch: int
     learning_rate: float
-    weight_decay: float = 0.02
+    weight_decay: float = 0.05
 
-
-class _Batches(torch.utils.data.Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Batches as whole items: inputs are made for a list of numbers at once."""
-
-    def __init__(self, examples: Examples, seed: int | None) -> None:
-        self.examples = examples
-        self.rng = None if seed is None else np.random.default_rng(seed)
-
-    def __len__(self) -> int:
-        return len(self.examples.labels)
-
-    def __getitem__(self, index: Any) -> tuple[Tensor, Tensor, Tensor]:
-        numbers = np.asarray(index)
-        return (
-            torch.from_numpy(self.examples.make_inputs(numbers, self.rng)),
-            torch.from_numpy(self.examples.labels[numbers]),
-            torch.from_numpy(self.examples.weights[numbers]),
-        )
-
-
-def _loader(examples: Examples, batch: int, seed: int | None) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
-    data = _Batches(examples, seed)
-    order: Sampler[int] = (
-        torch.utils.data.SequentialSampler(data)
-        if seed is None
-        else torch.utils.data.RandomSampler(data, generator=torch.Generator().manual_seed(seed))
-    )
-    sampler = torch.utils.data.BatchSampler(order, batch, drop_last=seed is not None)
-    return DataLoader(data, sampler=sampler, batch_size=None)
+    @property
+    def look_every(self) -> int:
+        """Epochs between two looks at validation: about twelve looks in all."""
+        return max(1, self.epochs // 12)
 
 
 class EncoderTask(lightning.LightningModule):  # type: ignore[misc]
-    """An encoder with its head, trained by cross-entropy against soft labels."""
+    """An encoder with its heads, trained by cross-entropy against soft labels."""
 
-    def __init__(self, encoder: nn.Module, schedule: Schedule, steps: int) -> None:
+    def __init__(self, encoder: nn.Module, classes: Mapping[str, int], schedule: Schedule, steps: int) -> None:
+        """
+        Args:
+            classes: of each emotion head.
+            steps: batches in the whole training.
+        """
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Linear(DIM, len(EMOTIONS))
+        self.heads = nn.ModuleDict({name: nn.Linear(DIM, size) for name, size in classes.items()})
+        self.ruin = nn.Linear(DIM, 1)
         self.schedule = schedule
         self.steps = steps
-        self.scores: list[tuple[float, float]] = []
+        self.targets: Mapping[str, tuple[Tensor, Tensor]] = {}
+        self.register_buffer("curve", torch.zeros(schedule.epochs // schedule.look_every, len(CURVE)))
+        self._losses: list[Tensor] = []
         self._seen: list[tuple[Tensor, Tensor]] = []
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.encoder(inputs))
-        return logits
+    curve: Tensor
 
-    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
-        inputs, labels, weights = batch
-        with torch.autocast("cpu", torch.bfloat16, enabled=inputs.ndim == 4):
-            logits = self(inputs)
-        losses = -(labels * logits.float().log_softmax(dim=1)).sum(dim=1)
-        loss: Tensor = (losses * weights).sum() / weights.sum()
+    def training_step(self, batch: _Batch, _: int) -> Tensor:
+        inputs, ruined, numbers = batch
+        numbers = numbers.cpu()
+        features = self._features(inputs, ruined)
+        loss = torch.zeros((), device=features.device)
+        for name, (labels, weights) in self.targets.items():
+            weight = torch.where(ruined, 0.0, weights[numbers].to(features))
+            each = -(labels[numbers].to(features) * self.heads[name](features).log_softmax(dim=1)).sum(dim=1)
+            loss = loss + (each * weight).mean()
+        self._losses.append(loss.detach())
         self.log("loss", loss, prog_bar=True)
-        return loss
+        ruin = nn.functional.binary_cross_entropy_with_logits(self.ruin(features)[:, 0], ruined.float())
+        total: Tensor = loss + _RUIN_SHARE * ruin
+        return total
 
-    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> None:
-        self._seen.append((self(batch[0]).argmax(dim=1), batch[1].argmax(dim=1)))
+    def _features(self, inputs: Tensor, ruined: Tensor) -> Tensor:
+        """Ruined inputs go by themselves, past norms that stand still: a window full of noise among a batch of voices
+        would spoil the batch's mean and spread for all of them."""
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=inputs.ndim == 4):
+            good = self.encoder(inputs[~ruined])
+            features = torch.empty(len(inputs), good.shape[1], dtype=good.dtype, device=good.device)
+            features[~ruined] = good
+            if ruined.any():
+                norms = [m for m in self.encoder.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+                for norm in norms:
+                    norm.eval()
+                features[ruined] = self.encoder(inputs[ruined])
+                for norm in norms:
+                    norm.train()
+        return features.float()
+
+    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor, Tensor], _: int) -> None:
+        inputs, _ruined, labels, weights = batch
+        head = self.heads[next(iter(self.heads))]
+        guess = head(self.encoder(inputs)).argmax(dim=1)
+        self._seen.append((guess[weights > 0], labels.argmax(dim=1)[weights > 0]))
 
     def on_validation_epoch_end(self) -> None:
-        guess, truth = (torch.cat(part) for part in zip(*self._seen, strict=True))
+        guess, truth = (self.all_gather(torch.cat(part)).flatten() for part in zip(*self._seen, strict=True))
         self._seen.clear()
         accuracy = (guess == truth).float().mean()
-        recalls = [(guess[truth == c] == c).float().mean() for c in torch.unique(truth)]
-        recall = torch.stack(recalls).mean()
-        self.log("accuracy", accuracy, prog_bar=True)
-        self.log("recall", recall, prog_bar=True)
-        self.scores.append((float(accuracy), float(recall)))
+        recall = torch.stack([(guess[truth == c] == c).float().mean() for c in torch.unique(truth)]).mean()
+        self.log("accuracy", accuracy, prog_bar=True, rank_zero_only=True)
+        self.log("recall", recall, prog_bar=True, rank_zero_only=True)
+        loss = torch.stack(self._losses).mean()
+        self._losses.clear()
+        epoch = torch.tensor(self.current_epoch + 1.0)
+        row = torch.stack([value.to(self.curve) for value in (epoch, loss, accuracy, recall)])
+        self.curve[self.current_epoch // self.schedule.look_every] = row
 
     def configure_optimizers(self) -> dict[str, Any]:
+        decayed = [p for p in self.parameters() if p.ndim > 1]
+        free = [p for p in self.parameters() if p.ndim <= 1]  # biases and norms
         optimizer = torch.optim.AdamW(
-            self.parameters(), self.schedule.learning_rate, weight_decay=self.schedule.weight_decay
+            [{"params": decayed, "weight_decay": self.schedule.weight_decay}, {"params": free, "weight_decay": 0.0}],
+            self.schedule.learning_rate,
         )
         cycle = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, self.schedule.learning_rate, total_steps=self.steps, pct_start=0.2
@@ -116,26 +152,28 @@ class EncoderTask(lightning.LightningModule):  # type: ignore[misc]
 
 
 def train_encoder(
-    name: str, encoder: nn.Module, train: Examples, validation: Examples, schedule: Schedule, seed: int
+    name: str,
+    encoder: nn.Module,
+    train: Examples,
+    validation: Examples,
+    schedule: Schedule,
+    seed: int,
+    devices: Devices,
 ) -> EncoderTask:
-    """Train; returns the task with `encoder` and `head` of the last epoch, in evaluation mode.
+    """Train; returns the task with its encoder and heads of the last epoch, in evaluation mode.
 
     The last epoch, not the best on validation: with one-cycle it is about as good, and validation stays honest.
     """
     lightning.seed_everything(seed, verbose=False)
-    batches = len(train.labels) // schedule.batch
-    task = EncoderTask(encoder, schedule, batches * schedule.epochs)
-    trainer = lightning.Trainer(
-        max_epochs=schedule.epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        check_val_every_n_epoch=max(1, schedule.epochs // 6),
-        log_every_n_steps=10,
-    )
-    print(f"{name}: {sum(p.numel() for p in encoder.parameters()):,} parameters, {len(train.labels):,} samples")
-    trainer.fit(task, _loader(train, schedule.batch, seed), _loader(validation, 256, None))
+    batches = WholeBatches(train, schedule.batch, seed, devices)
+    classes = {head: target.labels.shape[1] for head, target in train.targets.items()}
+    task = EncoderTask(encoder, classes, schedule, len(batches) * schedule.epochs)
+    task.targets = {
+        head: (torch.from_numpy(target.labels), torch.from_numpy(target.weights))
+        for head, target in train.targets.items()
+    }
+    print(f"{name}: {sum(p.numel() for p in encoder.parameters()):,} parameters, {len(train):,} samples", flush=True)
+    runner = trainer(devices, schedule.epochs, check_val_every_n_epoch=schedule.look_every)
+    runner.fit(task, batches.loader(), WholeBatches(validation, 256, None, devices).loader())
     task.eval()
     return task

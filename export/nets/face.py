@@ -42,15 +42,17 @@ class FaceEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            _conv(1, 24, 2),
-            _Residual(24, 32, 1),
+            _conv(1, 16, 1),
+            _conv(16, 32, 2),
+            _Residual(32, 32, 1),
             _Residual(32, 64, 2),
             _Residual(64, 64, 1),
-            _Residual(64, 92, 2),
+            _Residual(64, 96, 2),
+            _Residual(96, 96, 1),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            nn.Dropout(0.2),
-            nn.Linear(92, DIM),
+            nn.Dropout(0.1),
+            nn.Linear(96, DIM),
         )
 
     def forward(self, face: Tensor) -> Tensor:

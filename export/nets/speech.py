@@ -1,9 +1,11 @@
-"""The speech encoder: convolutions over log-mel, then attention pooling over time."""
+"""The speech encoder: convolutions over log-mel, dilated ones over time, attention and statistics pooling."""
 
 import torch
 from torch import Tensor, nn
 
 from export.nets.face import DIM
+
+_CHANNELS = 80
 
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: tuple[int, int]) -> nn.Sequential:
@@ -11,7 +13,6 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: tuple[int, int]) -> nn
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
-        nn.Dropout2d(0.1),
     )
 
 
@@ -35,20 +36,22 @@ class SpeechEncoder(nn.Module):
         super().__init__()
         self.front = nn.Sequential(
             _conv(1, 24, 5, (2, 2)),
-            _conv(24, 32, 3, (2, 2)),
-            _conv(32, 48, 3, (1, 2)),
+            _conv(24, 32, 3, (1, 2)),
+            _conv(32, 48, 3, (2, 2)),
             _conv(48, 64, 3, (1, 2)),
         )  # -> (batch, 64, 75, 3)
         self.squeeze = nn.Sequential(
-            nn.Conv2d(64, 80, (1, 3), bias=False), nn.BatchNorm2d(80), nn.ReLU(inplace=True)
+            nn.Conv2d(64, _CHANNELS, (1, 3), bias=False), nn.BatchNorm2d(_CHANNELS), nn.ReLU(inplace=True)
         )  # -> (batch, 80, 75, 1)
-        self.over_time = nn.Sequential(*[_Dilated(80, dilation) for dilation in (1, 2, 4)])
-        self.attention = nn.Conv2d(80, 1, 1)
-        self.project = nn.Sequential(nn.Dropout(0.3), nn.Linear(160, DIM))
+        self.over_time = nn.Sequential(*[_Dilated(_CHANNELS, dilation) for dilation in (1, 2, 4)])
+        self.attention = nn.Conv2d(_CHANNELS, 1, 1)
+        self.project = nn.Sequential(nn.Dropout(0.2), nn.Linear(3 * _CHANNELS, DIM))
 
     def forward(self, log_mel: Tensor) -> Tensor:
         x = self.over_time(self.squeeze(self.front(log_mel)))
         weight = self.attention(x).softmax(dim=2)
         attended = (weight * x).sum(dim=(2, 3))
-        features: Tensor = self.project(torch.cat([attended, x.mean(dim=(2, 3))], dim=1))
+        mean = x.mean(dim=(2, 3))
+        spread = (x - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-5).sqrt()
+        features: Tensor = self.project(torch.cat([attended, mean, spread], dim=1))
         return features

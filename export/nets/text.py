@@ -1,4 +1,4 @@
-"""The text encoder: word vectors, two widths of convolution, maximum over time."""
+"""The text encoder: word vectors, three widths of convolution, maximum over time, and the vectors' own mean."""
 
 import torch
 from torch import Tensor, nn
@@ -6,8 +6,10 @@ from torch import Tensor, nn
 from edge.perceive.tokens import PAD
 from export.nets.face import DIM
 
-EMBEDDING = 50
-"""GloVe 6B's smallest width, so that its vectors can start the embedding."""
+EMBEDDING = 64
+"""The first 50 start from GloVe 6B's smallest vectors where it has the word."""
+
+_WIDTHS = {1: 64, 3: 128, 5: 64}
 
 
 class TextEncoder(nn.Module):
@@ -17,12 +19,15 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, EMBEDDING, padding_idx=PAD)
         self.dropout = nn.Dropout(0.3)
-        self.wide = nn.Conv1d(EMBEDDING, 96, 3, padding=1)
-        self.narrow = nn.Conv1d(EMBEDDING, 64, 1)
-        self.project = nn.Sequential(nn.Dropout(0.4), nn.Linear(160, DIM))
+        self.convolutions = nn.ModuleList(
+            [nn.Conv1d(EMBEDDING, channels, width, padding=width // 2) for width, channels in _WIDTHS.items()]
+        )
+        self.project = nn.Sequential(nn.Dropout(0.4), nn.Linear(sum(_WIDTHS.values()) + EMBEDDING, DIM))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        x = self.dropout(self.embedding(tokens)).transpose(1, 2)
-        pooled = torch.cat([self.wide(x).relu().amax(dim=2), self.narrow(x).relu().amax(dim=2)], dim=1)
-        features: Tensor = self.project(pooled)
+        there = (tokens != PAD).float()[:, None]
+        x = self.dropout(self.embedding(tokens)).transpose(1, 2) * there
+        pooled = [(conv(x).relu() * there).amax(dim=2) for conv in self.convolutions]
+        count = there.sum(dim=2).clamp(min=1.0).sqrt()
+        features: Tensor = self.project(torch.cat([*pooled, x.sum(dim=2) / count], dim=1))
         return features

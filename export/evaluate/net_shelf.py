@@ -1,0 +1,87 @@
+"""Nets of the studies: each is trained once, whichever table asks for it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from export.evaluate.pair_folds import Array, Fold, in_order, laid_back, sequences
+from export.fit.pair_proxies import Proxies
+from export.nets.pair_fusion import PairFusion, Recipe, train_pair_fusion
+
+
+class NetShelf:
+    """Trains nets on demand and keeps them."""
+
+    def __init__(self) -> None:
+        self._nets: dict[Any, PairFusion] = {}
+
+    def net(
+        self,
+        fold: Fold,
+        recipe: Recipe,
+        seed: int,
+        in_context: bool,
+        proxies: Proxies | None = None,
+        kept: Sequence[int] | None = None,
+        final: bool = True,
+    ) -> PairFusion:
+        """A net trained on the fold's `final` people, or on `fitted`, to choose by.
+
+        Args:
+            in_context: sequences are videos, otherwise single samples.
+            proxies: take the place of what is dropped in training; None: the mean does.
+            kept: the modalities that it may ever see; None: all.
+        """
+        rows = fold.final if final else fold.fitted
+        # proxies are part of the key as an object, so that the key keeps them alive
+        key = (rows.tobytes(), fold.fitted.tobytes(), recipe, seed, in_context, proxies and _Same(proxies), kept)
+        if key not in self._nets:
+            train = sequences(fold, in_order(fold, rows, in_context), proxies)
+            self._nets[key] = train_pair_fusion(train, fold.classes, recipe, seed, kept)
+        return self._nets[key]
+
+
+class _Same:
+    """Equal only for the very same object."""
+
+    def __init__(self, thing: object) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.thing is self.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+
+@torch.no_grad()
+def right(
+    net: PairFusion,
+    fold: Fold,
+    in_context: bool,
+    trusted: NDArray[np.bool_] | None = None,
+    proxies: Proxies | None = None,
+    weighted: bool = True,
+    features: Sequence[Array] | None = None,
+    chosen: bool = False,
+) -> NDArray[np.float64]:
+    """1 where the net is right, 0 where it is wrong, of the fold's test samples, in the order of `fold.test`.
+
+    Args:
+        trusted: (n, M) of the corpus: what else is replaced by proxies, or the mean; None: nothing.
+        features: in place of the fold's own.
+        chosen: score the `chosen` people instead of the test's.
+    """
+    rows = fold.chosen if chosen else fold.test
+    order = in_order(fold, rows, in_context)
+    given = sequences(fold, order, proxies, weighted, features)
+    if trusted is None:
+        trusted = np.ones((len(fold.labels), len(fold.features)), np.bool_)
+    effectual = torch.from_numpy(trusted[order])  # where a sequence has ended it is the last sample's: never read
+    logits, _ = net(given.filled(effectual), given.labels >= 0)
+    guess = laid_back(logits.argmax(dim=2).numpy(), order, len(fold.labels))
+    hit: NDArray[np.float64] = (guess[rows] == fold.labels[rows]).astype(np.float64)
+    return hit

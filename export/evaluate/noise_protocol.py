@@ -1,0 +1,252 @@
+"""The paper's experiment: modalities of three samples in four drown in noise. Against an oracle."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.evaluate.evaluation import Cell, Figure, Table
+from export.evaluate.fold_check import FoldCheck, fit_check
+from export.evaluate.intervals import accuracy_interval
+from export.evaluate.net_shelf import NetShelf, right
+from export.evaluate.pair_damage import draw_ruined, pattern_name, patterns, with_noise
+from export.evaluate.pair_folds import Array, Fold, Rows, in_order
+from export.fit.pair_proxies import Proxies, make_proxies
+from export.nets.pair_fusion import Recipe
+
+RUINED_SHARE = 0.75
+DROP = 0.35
+"""How often a modality is replaced in the training of nets that are to get on without it."""
+WITHIN = 0.01
+"""How near to the oracle check and proxies are to come."""
+
+Bools = NDArray[np.bool_]
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a corpus is put through it.
+
+    Attributes:
+        name: of the corpus, for keys and titles.
+        recipe: of all nets; `drop` is set by the row.
+        in_context: sequences are videos and the damage lasts for a whole video; otherwise single samples.
+        seeds: of the nets.
+        draws: how often the damage is drawn.
+    """
+
+    name: str
+    recipe: Recipe
+    in_context: bool
+    seeds: tuple[int, ...]
+    draws: int
+
+
+@dataclass(frozen=True)
+class Equipped:
+    """A fold with what was fitted on it.
+
+    Attributes:
+        checks: full and the paper's own.
+    """
+
+    fold: Fold
+    proxies: Proxies
+    full: FoldCheck
+    paper: FoldCheck
+
+
+def equip(folds: Sequence[Fold], protocol: Protocol, seed: int) -> list[Equipped]:
+    """Proxies and checks of each fold."""
+    window = 8 if protocol.in_context else 1
+    return [
+        Equipped(
+            fold,
+            make_proxies("basis table", fold.features, fold.labels, fold.fitted, fold.chosen, seed),
+            fit_check(fold, "both", "likelihood ratio", window, True, seed),
+            fit_check(fold, "correlation", "Pearson", window, True, seed),
+        )
+        for fold in folds
+    ]
+
+
+class _Rows:
+    """Every row's accuracy on one fold, for one seed and one draw of the damage."""
+
+    def __init__(self, equipped: Equipped, protocol: Protocol, shelf: NetShelf, seed: int) -> None:
+        self._fold, self._proxies = equipped.fold, equipped.proxies
+        self._equipped, self._protocol, self._shelf, self._seed = equipped, protocol, shelf, seed
+        plain = replace(protocol.recipe, drop=0.0)
+        dropping = replace(protocol.recipe, drop=DROP)
+        self.plain = shelf.net(self._fold, plain, seed, protocol.in_context)
+        self.with_mean = shelf.net(self._fold, dropping, seed, protocol.in_context)
+        self.with_proxies = shelf.net(self._fold, dropping, seed, protocol.in_context, self._proxies)
+        self.oracle = {
+            kept: shelf.net(self._fold, plain, seed, protocol.in_context, kept=kept)
+            for kept in patterns(len(self._fold.features))
+        }
+
+    def by_pattern(self, kept: tuple[int, ...]) -> dict[str, Doubles]:
+        """Some modalities are never there."""
+        there = np.zeros((len(self._fold.labels), len(self._fold.features)), np.bool_)
+        there[:, list(kept)] = True
+        return {
+            "mean, net trained on whole samples": self._right(self.plain, there),
+            "proxies, net trained on whole samples": self._right(self.plain, there, proxies=True),
+            "mean, net trained with the mean": self._right(self.with_mean, there),
+            "proxies, net trained with proxies": self._right(self.with_proxies, there, proxies=True),
+            "oracle": self._right(self.oracle[kept], there),
+        }
+
+    def noisy(self, draw: int) -> dict[str, Doubles]:
+        """Three samples in four are ruined."""
+        fold = self._fold
+        rng = np.random.default_rng([self._seed, draw])
+        order = in_order(fold, fold.test, self._protocol.in_context)
+        ruined = np.zeros((len(fold.labels), len(fold.features)), np.bool_)
+        for row, hit in zip(order, draw_ruined(len(order), len(fold.features), RUINED_SHARE, rng), strict=True):
+            ruined[row[row >= 0]] = hit
+        noisy = [with_noise(f, ruined[:, m], rng) for m, f in enumerate(fold.features)]
+        everything = np.ones_like(ruined)
+        full = self._equipped.full.trusted(noisy, order)
+        paper = self._equipped.paper.trusted(noisy, order)
+        clean = self._equipped.full.trusted(fold.features, order)
+        return {
+            "clean": self._right(self.plain, everything),
+            "clean, with check and proxies": self._right(self.with_proxies, clean, proxies=True),
+            "noise, no check": self._right(self.plain, everything, noisy),
+            "noise, the paper's rule and proxies": self._right(self.with_proxies, paper, noisy, proxies=True),
+            "noise, check, ruined become the mean": self._right(self.plain, full, noisy),
+            "noise, the same, net trained so": self._right(self.with_mean, full, noisy),
+            "noise, check and proxies, net trained on whole samples": self._right(
+                self.plain, full, noisy, proxies=True
+            ),
+            "noise, check and proxies, net trained with proxies": self._right(
+                self.with_proxies, full, noisy, proxies=True
+            ),
+            "noise, a faultless check and proxies": self._right(self.with_proxies, ~ruined, noisy, proxies=True),
+            "oracle: a net for exactly what is left": self._oracle(~ruined),
+        }
+
+    def _right(
+        self, net: object, trusted: Bools, features: Sequence[Array] | None = None, proxies: bool = False
+    ) -> Doubles:
+        return right(
+            net,  # type: ignore[arg-type]
+            self._fold,
+            self._protocol.in_context,
+            trusted,
+            self._proxies if proxies else None,
+            features=features,
+        )
+
+    def _oracle(self, there: Bools) -> Doubles:
+        out = np.zeros(len(self._fold.test))
+        for kept, net in self.oracle.items():
+            mask = np.isin(np.arange(there.shape[1]), kept)
+            mine = (there[self._fold.test] == mask).all(axis=1)
+            if mine.any():
+                out[mine] = self._right(net, np.broadcast_to(mask, there.shape))[mine]
+        return out
+
+
+def noise_protocol(
+    equipped: Sequence[Equipped], protocol: Protocol, shelf: NetShelf, seed: int, tick: Callable[[], None]
+) -> tuple[list[Table], list[Figure]]:
+    """Accuracies with noise and with every pattern of missing modalities, beside the oracle's.
+
+    Args:
+        tick: called when a fold's net seed is done.
+    """
+    noisy: dict[str, list[Doubles]] = {}
+    missing: dict[tuple[int, ...], dict[str, list[Doubles]]] = {}
+    for net_seed in protocol.seeds:
+        parts_noisy: dict[str, list[Doubles]] = {}
+        parts_missing: dict[tuple[int, ...], dict[str, list[Doubles]]] = {}
+        for one in equipped:
+            rows = _Rows(one, protocol, shelf, net_seed)
+            drawn = [rows.noisy(draw) for draw in range(protocol.draws)]
+            for name in drawn[0]:
+                parts_noisy.setdefault(name, []).append(np.mean([d[name] for d in drawn], axis=0))
+            for kept in patterns(len(one.fold.features)):
+                for name, values in rows.by_pattern(kept).items():
+                    parts_missing.setdefault(kept, {}).setdefault(name, []).append(values)
+            tick()
+        for name, parts in parts_noisy.items():
+            noisy.setdefault(name, []).append(np.concatenate(parts))
+        for kept, by_name in parts_missing.items():
+            for name, parts in by_name.items():
+                missing.setdefault(kept, {}).setdefault(name, []).append(np.concatenate(parts))
+    rows_of = np.concatenate([one.fold.test for one in equipped])
+    person = equipped[0].fold.person[rows_of]
+    title = f"{protocol.name}{', in context' if protocol.in_context else ''}"
+    key = f"{protocol.name}{'-context' if protocol.in_context else ''}"
+    scored = {name: np.mean(values, axis=0) for name, values in noisy.items()}
+    return [
+        _noise_table(title, key, scored, person, protocol, seed),
+        _missing_table(title, key, equipped[0].fold, missing),
+    ], [_gap_figure(title, scored, person, seed)]
+
+
+def _noise_table(
+    title: str, key: str, scored: dict[str, Doubles], person: NDArray[np.str_], protocol: Protocol, seed: int
+) -> Table:
+    oracle = scored["oracle: a net for exactly what is left"]
+    rows: list[list[Cell]] = []
+    for name, hits in scored.items():
+        accuracy, low, high = accuracy_interval(hits, person, seed)
+        gap, gap_low, gap_high = accuracy_interval(hits - oracle, person, seed)
+        rows.append([name, accuracy, low, high, gap, gap_low, gap_high])
+    unit = "video (for the whole of it; the check looks at 8 samples)" if protocol.in_context else "sample"
+    return Table(
+        key=f"{key}-noise",
+        section="damage",
+        title=f"{title}: three in four ruined by noise",
+        text=f"At least one modality of 75 % of the test {unit.split(' (')[0]}s is drowned in Gaussian noise at SNR 0.01; "
+        f"what is ruined is drawn for each {unit}, {protocol.draws} times, and every row means "
+        f"{len(protocol.seeds)} net seeds. The oracle knows what is ruined, and is a net of the same kind trained for "
+        "exactly the modalities left. Intervals: 95 %, people drawn anew. Where nothing is effectual, the answer is what "
+        "the net says to nothing but means.",
+        columns=["", "accuracy", "low", "high", "minus oracle", "low ", "high "],
+        rows=rows,
+    )
+
+
+def _missing_table(title: str, key: str, fold: Fold, missing: dict[tuple[int, ...], dict[str, list[Doubles]]]) -> Table:
+    names = list(next(iter(missing.values())))
+    return Table(
+        key=f"{key}-missing",
+        section="missing",
+        title=f"{title}: every pattern of missing modalities",
+        text="Accuracy on all test samples when a modality is never there. In its place stands its mean, or proxies from "
+        "what is there. The oracle is a net of the same kind trained for exactly the modalities left.",
+        columns=["missing", *names],
+        rows=[
+            [pattern_name(fold.modalities, kept), *(float(np.mean(by_name[name])) for name in names)]
+            for kept, by_name in missing.items()
+        ],
+    )
+
+
+def _gap_figure(title: str, scored: dict[str, Doubles], person: NDArray[np.str_], seed: int) -> Figure:
+    gap = (
+        scored["noise, check and proxies, net trained with proxies"] - scored["oracle: a net for exactly what is left"]
+    )
+    value, low, high = accuracy_interval(gap, person, seed)
+    return Figure(
+        part="check and proxies",
+        data=title,
+        split="test people, 75 % ruined",
+        name="accuracy minus the oracle's",
+        value=value,
+        low=low,
+        high=high,
+        samples=len(person),
+        reach=-WITHIN,
+        note="the oracle is a net for exactly the modalities left",
+    )
+
+
+__all__ = ["Equipped", "Protocol", "Rows", "equip", "noise_protocol"]
