@@ -56,7 +56,7 @@ def write_bundle(
         for path in sorted(part.rglob("*"))
         if path.is_file()
     }
-    whole = Manifest(format_version=2, files=files, commit=_commit(), **manifest)
+    whole = Manifest(format_version=2, files=files, commit=commit(), **manifest)
     (part / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
     open_bundle(part)  # the device's own eyes, before anything is replaced
     old = out.with_name(out.name + ".old")
@@ -67,7 +67,7 @@ def write_bundle(
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit of this code, with ``+changes`` if the tree differs; ``unknown`` outside a checkout."""
     here = Path(__file__).parent
 

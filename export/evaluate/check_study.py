@@ -58,9 +58,9 @@ def check_study(name: str, folds: Sequence[Fold], seed: int) -> tuple[list[Table
             section="check",
             title=f"{name}: evidence from a single sample",
             text=protocol + "Noise: SNR 0.01. Stranger: another person's features of that modality. Stale: the same "
-            "person's, three samples before. 'Pearson' is the paper's score; 'likelihood ratio' is how much likelier the "
-            "canonical variates are as a pair than as strangers, which also counts how large they are; 'density' is the "
-            "distance from the training cloud, which cannot see a stranger.",
+            "person's, three samples before. 'Pearson' is the paper's score; 'likelihood ratio' is how much likelier "
+            "the canonical variates are as a pair than as strangers, which also counts how large they are; 'density' "
+            "is the distance from the training cloud, which cannot see a stranger.",
             columns=["modalities", "evidence", *DAMAGES],
             rows=single,
         ),
@@ -148,8 +148,9 @@ def _rules(name: str, folds: Sequence[Fold], seed: int) -> Table:
                     trusted = check.trusted(features, order)[fold.test]
                     found.append((damage, (~trusted[:, m]).mean()))
                     kept.append(np.delete(trusted, m, axis=1).mean())
+        row: list[Cell] = [title, float(np.mean(lost))]
         rows.append(
-            [title, float(np.mean(lost))]
+            row
             + [float(np.mean([share for d, share in found if d == damage])) for damage in DAMAGES]
             + [float(np.mean(kept))]
         )
@@ -157,10 +158,10 @@ def _rules(name: str, folds: Sequence[Fold], seed: int) -> Table:
         key=f"{name}-rules",
         section="check",
         title=f"{name}: whole rules of the check",
-        text="Thresholds are set on people that are neither trained nor tested on, such that at most 5 % of clean samples "
-        "lose a modality there. Then, on the test people: clean samples that lose one; damaged modalities that are "
-        "dropped, by damage; undamaged modalities beside a damaged one that are kept. Where two modalities only "
-        "disagree, nothing says which of them is wrong, and both are dropped.",
+        text="Thresholds are set on people that are neither trained nor tested on, such that at most 5 % of clean "
+        "samples lose a modality there. Then, on the test people: clean samples that lose one; damaged modalities "
+        "that are dropped, by damage; undamaged modalities beside a damaged one that are kept. Where two modalities "
+        "only disagree, nothing says which of them is wrong, and both are dropped.",
         columns=["rule", "clean samples that lose one", *(f"{d} found" for d in DAMAGES), "good ones kept"],
         rows=rows,
     )

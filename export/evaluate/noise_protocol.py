@@ -72,6 +72,15 @@ def equip(folds: Sequence[Fold], protocol: Protocol, seed: int) -> list[Equipped
     ]
 
 
+def answerable(check: FoldCheck, features: Sequence[Array], order: Rows) -> Bools:
+    """What an answer is made from, (n, M): what is effectual; where nothing is, what lies inside its cloud.
+
+    The device says ``unknown`` in the second case. An accuracy needs an answer from everybody.
+    """
+    trusted = check.trusted(features, order)
+    return np.where(trusted.any(axis=1, keepdims=True), trusted, check.inside(features))
+
+
 class _Rows:
     """Every row's accuracy on one fold, for one seed and one draw of the damage."""
 
@@ -110,9 +119,9 @@ class _Rows:
             ruined[row[row >= 0]] = hit
         noisy = [with_noise(f, ruined[:, m], rng) for m, f in enumerate(fold.features)]
         everything = np.ones_like(ruined)
-        full = self._equipped.full.trusted(noisy, order)
-        paper = self._equipped.paper.trusted(noisy, order)
-        clean = self._equipped.full.trusted(fold.features, order)
+        full = answerable(self._equipped.full, noisy, order)
+        paper = answerable(self._equipped.paper, noisy, order)
+        clean = answerable(self._equipped.full, fold.features, order)
         return {
             "clean": self._right(self.plain, everything),
             "clean, with check and proxies": self._right(self.with_proxies, clean, proxies=True),
@@ -204,11 +213,11 @@ def _noise_table(
         key=f"{key}-noise",
         section="damage",
         title=f"{title}: three in four ruined by noise",
-        text=f"At least one modality of 75 % of the test {unit.split(' (')[0]}s is drowned in Gaussian noise at SNR 0.01; "
-        f"what is ruined is drawn for each {unit}, {protocol.draws} times, and every row means "
+        text=f"At least one modality of 75 % of the test {unit.split(' (')[0]}s is drowned in Gaussian noise at SNR "
+        f"0.01; what is ruined is drawn for each {unit}, {protocol.draws} times, and every row means "
         f"{len(protocol.seeds)} net seeds. The oracle knows what is ruined, and is a net of the same kind trained for "
-        "exactly the modalities left. Intervals: 95 %, people drawn anew. Where nothing is effectual, the answer is what "
-        "the net says to nothing but means.",
+        "exactly the modalities left. Intervals: 95 %, people drawn anew. Where nothing is effectual, the device "
+        "says 'unknown'; here the answer is then made from what lies inside its cloud.",
         columns=["", "accuracy", "low", "high", "minus oracle", "low ", "high "],
         rows=rows,
     )
@@ -220,8 +229,8 @@ def _missing_table(title: str, key: str, fold: Fold, missing: dict[tuple[int, ..
         key=f"{key}-missing",
         section="missing",
         title=f"{title}: every pattern of missing modalities",
-        text="Accuracy on all test samples when a modality is never there. In its place stands its mean, or proxies from "
-        "what is there. The oracle is a net of the same kind trained for exactly the modalities left.",
+        text="Accuracy on all test samples when a modality is never there. In its place stands its mean, or proxies "
+        "from what is there. The oracle is a net of the same kind trained for exactly the modalities left.",
         columns=["missing", *names],
         rows=[
             [pattern_name(fold.modalities, kept), *(float(np.mean(by_name[name])) for name in names)]
@@ -247,6 +256,3 @@ def _gap_figure(title: str, scored: dict[str, Doubles], person: NDArray[np.str_]
         reach=-WITHIN,
         note="the oracle is a net for exactly the modalities left",
     )
-
-
-__all__ = ["Equipped", "Protocol", "Rows", "equip", "noise_protocol"]

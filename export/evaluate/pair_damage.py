@@ -42,8 +42,10 @@ def damaged(fold: Fold, modality: int, rows: Rows, damage: Damage, seed: int) ->
 def with_noise(features: Array, ruined: NDArray[np.bool_], rng: np.random.Generator) -> Array:
     """Gaussian noise of 1 / SNR times the features' mean power on the ruined ones of (n, size)."""
     power = float(np.square(features).mean())
+    noisy = features.copy()
     noise = rng.normal(0.0, np.sqrt(power / SNR), features.shape).astype(np.float32)
-    return np.where(ruined[:, None], features + noise, features)
+    noisy[ruined] += noise[ruined]
+    return noisy
 
 
 def draw_ruined(count: int, modalities: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """Splits of real pairs by person, their features on one scale, and their order in time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -77,15 +77,25 @@ def halves_of_test(pairs: FeaturePairs, seed: int) -> list[Fold]:
     return [make_fold(pairs, train, a, train, b) for a, b in ((first, second), (second, first))]
 
 
-def folds_by_person(pairs: FeaturePairs, folds: int, seed: int) -> list[Fold]:
-    """Each person is in the test of one fold, and settings are chosen on the people of the next two."""
+def folds_by_person(
+    pairs: FeaturePairs, folds: int, seed: int, speech_of_fold: Callable[[int], Array] | None = None
+) -> list[Fold]:
+    """Each person is in the test of one fold, and settings are chosen on the people of the next two.
+
+    Args:
+        speech_of_fold: speech features (n, size) of each fold, from an encoder that never heard that fold's test
+            people; None: the pairs' own.
+    """
     people = np.random.default_rng(seed).permutation(np.unique(pairs.person))
     groups = [np.flatnonzero(np.isin(pairs.person, part)) for part in np.array_split(people, folds)]
     made = []
     for number in range(folds):
         test, chosen = groups[number], np.r_[groups[(number + 1) % folds], groups[(number + 2) % folds]]
         final = np.setdiff1d(np.arange(len(pairs.labels)), test)
-        made.append(make_fold(pairs, np.setdiff1d(final, chosen), chosen, final, test))
+        given = pairs
+        if speech_of_fold is not None:
+            given = replace(pairs, features={**pairs.features, "speech": speech_of_fold(number)})
+        made.append(make_fold(given, np.setdiff1d(final, chosen), chosen, final, test))
     return made
 
 

@@ -4,8 +4,9 @@ The encoder is first trained on CREMA-D alone (none of its people is in RAVDESS)
 twenty actors' recordings. The same net, front end and disturbances as the encoder that ships.
 """
 
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from export.corpora import recordings as recordings_module
 from export.corpora import speech_examples, speech_ruin
 from export.corpora.cache import Arrays, cached, source_digest
 from export.corpora.emotions import CALM, EMOTIONS
+from export.corpora.paired import FeaturePairs
+from export.corpora.ravdess_pairs import recording_of
 from export.corpora.recordings import Recording
 from export.corpora.speech_examples import window
 from export.evaluate.bootstrap import confusion, interval
@@ -63,6 +66,25 @@ class SpeechFolds:
     probabilities: Array
     stacked: Array
 
+    def join(self, pairs: FeaturePairs, names: NDArray[np.str_]) -> tuple[FeaturePairs, Callable[[int], Array]]:
+        """The pairs whose sound is here, and for each fold the speech features (n, 72) in the pairs' order.
+
+        Args:
+            names: of the pairs' videos.
+        """
+        row_of = {clip: row for row, clip in enumerate(self.clips.tolist())}
+        kept = np.array([recording_of(name) in row_of for name in names.tolist()])
+        rows = np.array([row_of[recording_of(name)] for name in names[kept].tolist()])
+        joined = replace(
+            pairs,
+            features={m: features[kept] for m, features in pairs.features.items()},
+            labels=pairs.labels[kept],
+            person=pairs.person[kept],
+            position=pairs.position[kept],
+            split=pairs.split[kept],
+        )
+        return joined, lambda fold: self.stacked[fold][rows]
+
     def figure(self) -> Figure:
         """Mean recall, its interval over actors."""
         guess = self.probabilities.argmax(axis=1)
@@ -98,7 +120,8 @@ def cross_validated_speech(recordings: list[Recording], cache: Path, seed: int, 
     crema = [r for r in recordings if r.dataset == "crema"]
     acted = sorted((r for r in recordings if r.dataset == "ravdess"), key=lambda r: r.clip)
     actors = sorted({r.speaker for r in acted})
-    fold_of = {actor: k * FOLDS // len(actors) for k, actor in enumerate(actors)}  # as many women as men in each
+    drawn = np.array_split(np.random.default_rng(seed).permutation(actors), FOLDS)  # as pair_folds.folds_by_person
+    fold_of = {actor: k for k, group in enumerate(drawn) for actor in group.tolist()}
     fold = np.array([fold_of[r.speaker] for r in acted])
     half = np.array([actors.index(r.speaker) // 2 % 2 for r in acted])
     inputs = torch.from_numpy(np.stack([window(r, r.end) for r in acted]))

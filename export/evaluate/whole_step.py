@@ -61,6 +61,10 @@ class Method:
         fusion = bundle.path(bundle.net("fusion"))
         return cls(fusion, bundle.tables, manifest.ridge, manifest.neighbours, manifest.check_window_steps)
 
+    def uncalibrated(self) -> "Method":
+        """With temperatures of 1."""
+        return replace(self, tables=replace(self.tables, temperature=np.ones(len(MODALITIES), np.float32)))
+
     def run(self, moments: PairedSteps, present: NDArray[np.bool_], check: bool) -> tuple[Array, float]:
         """Probabilities at the last step (n, classes), and the share of present modalities that the check dropped."""
         return run_moments(

@@ -152,7 +152,8 @@ def effectual(inside: Bools, agree: Mapping[Pair, Bools], one_suffices: bool = T
         one_suffices: the paper's rule.
     """
     if not agree:
-        return inside.copy()
+        untouched: Bools = inside.copy()
+        return untouched
     count = inside.shape[1]
     partner = np.zeros((len(inside), count, count), np.bool_)
     agreed = np.zeros_like(partner)

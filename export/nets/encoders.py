@@ -28,8 +28,8 @@ from export.nets.encoder_training import EncoderTask, Examples, Schedule, train_
 class Schedules:
     """How long each encoder is trained. The default fits two cores; a test may ask for less."""
 
-    face: Schedule = field(default=Schedule(epochs=32, batch=128, learning_rate=4e-3, weight_decay=0.02))
-    speech: Schedule = field(default=Schedule(epochs=44, batch=64, learning_rate=3e-3, weight_decay=0.02))
+    face: Schedule = field(default=Schedule(epochs=28, batch=128, learning_rate=4e-3, weight_decay=0.02))
+    speech: Schedule = field(default=Schedule(epochs=36, batch=64, learning_rate=3e-3, weight_decay=0.02))
     text: Schedule = field(default=Schedule(epochs=6, batch=256, learning_rate=3e-3))
 
 

@@ -42,8 +42,7 @@ class FaceEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            _conv(1, 16, 1),
-            _conv(16, 32, 2),
+            _conv(1, 32, 2),
             _Residual(32, 32, 1),
             _Residual(32, 64, 2),
             _Residual(64, 64, 1),

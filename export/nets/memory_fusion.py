@@ -61,18 +61,20 @@ class MemoryFusion(nn.Module):
         """Hidden and cell of every step, (steps, n, M, hidden)."""
         size = self.hidden
         given, recurrent = [], []
-        for gates, x in zip((cell.gates for cell in self.cells), features, strict=True):
+        for cell, x in zip(self.cells, features, strict=True):
+            gates = cell.gates
+            assert isinstance(gates, nn.Linear)
             given.append(nn.functional.linear(x.transpose(0, 1), gates.weight[:, :-size], gates.bias))
             recurrent.append(gates.weight[:, -size:].T)
         inputs, weight = torch.stack(given, dim=2), torch.stack(recurrent)  # (steps, n, M, 4 hidden), (M, hidden, …)
-        hidden = cell = inputs.new_zeros(*inputs.shape[1:3], size)
+        hidden = remembered = inputs.new_zeros(*inputs.shape[1:3], size)
         hiddens, cells = [], []
         for step in inputs:
             i, f, o, g = (step + torch.einsum("nmh,mhg->nmg", hidden, weight)).chunk(4, dim=2)
-            cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-            hidden = o.sigmoid() * cell.tanh()
+            remembered = f.sigmoid() * remembered + i.sigmoid() * g.tanh()
+            hidden = o.sigmoid() * remembered.tanh()
             hiddens.append(hidden)
-            cells.append(cell)
+            cells.append(remembered)
         return torch.stack(hiddens), torch.stack(cells)
 
     def _memories(self, attended: Tensor) -> Tensor:

@@ -30,9 +30,6 @@ class Recipe:
         noise: per modality: standard deviation of Gaussian noise added in training, in units of the features' own
             spread in every direction. Takes trust from features that know the training labels.
         drop: how often a modality of a sample is replaced in training, each by itself.
-        resample: how often a modality of a sample is taken from another training sample of the same class, so that a
-            net cannot know a video again by one modality what it learnt by another.
-        balanced: classes count alike in the loss however many samples they have.
         weight_decay, learning_rate, epochs, batch: of AdamW and one-cycle.
         both_directions: also read the sequence from its end, which no device can.
         hidden, memory: sizes, of the LSTM a modality and of the gated memory.
@@ -41,8 +38,6 @@ class Recipe:
     fusion: Fusion
     noise: tuple[float, ...]
     drop: float
-    resample: float = 0.0
-    balanced: bool = False
     weight_decay: float = 0.1
     learning_rate: float = 3e-3
     epochs: int = 40
@@ -126,19 +121,18 @@ class PairFusion(nn.Module):
             return (self.trust.softmax(dim=0)[:, None] * log_p).sum(dim=2), own
         return joint, own
 
-    def loss(self, logits: Tensor, own: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
-        """Of samples: logits (n, classes), the own heads' (n, M, classes), labels int64 (n,), weight (classes,)."""
-        counts = weight[labels] / weight[labels].sum()
-        joint = (counts * nn.functional.cross_entropy(logits, labels, reduction="none")).sum()
+    def loss(self, logits: Tensor, own: Tensor, labels: Tensor) -> Tensor:
+        """Of samples: logits (n, classes), the own heads' (n, M, classes), labels int64 (n,)."""
+        joint = nn.functional.cross_entropy(logits, labels)
         if self.fusion in ("early", "joint"):
             return joint
         shares = nn.functional.one_hot(labels, logits.shape[1]).to(own.dtype)
         if self.fusion == "late, equal":  # each head learns for itself
-            return (counts * m3er_loss(own, shares, 0.0)).sum()
+            return m3er_loss(own, shares, 0.0).mean()
         if self.fusion == "late, learned":
-            return joint + (counts * m3er_loss(own, shares, 0.0)).sum()
+            return joint + m3er_loss(own, shares, 0.0).mean()
         loss = liu_loss if self.fusion == "multiplicative, Liu" else m3er_loss
-        return joint + _OWN_HEADS_SHARE * (counts * loss(own, shares, BETA)).sum()
+        return joint + _OWN_HEADS_SHARE * loss(own, shares, BETA).mean()
 
 
 def train_pair_fusion(
@@ -160,12 +154,9 @@ def train_pair_fusion(
     seen = torch.zeros(count, dtype=torch.bool)
     seen[list(range(count) if allowed is None else allowed)] = True
     draws = [_noise_of(f[train.labels >= 0]) for f in train.features]
-    real = train.labels[train.labels >= 0]
-    weight = 1.0 / torch.bincount(real, minlength=classes).clamp(min=1) if recipe.balanced else torch.ones(classes)
-    pool = _Pool(train)
     for _ in range(recipe.epochs):
-        for index in torch.randperm(len(train.labels)).split(recipe.batch):
-            batch = pool.resampled(train.rows(index), recipe.resample)
+        for index in torch.randperm(len(train.labels)).split(recipe.batch):  # type: ignore[no-untyped-call]
+            batch = train.rows(index)
             there = batch.labels >= 0
             effectual = _kept((*there.shape, count), recipe.drop, seen)
             features = [
@@ -173,7 +164,7 @@ def train_pair_fusion(
                 for m, (x, size, draw) in enumerate(zip(batch.filled(effectual), recipe.noise, draws, strict=True))
             ]
             logits, own = net(features, there)
-            loss = net.loss(logits[there], own[there], batch.labels[there], weight)
+            loss = net.loss(logits[there], own[there], batch.labels[there])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -187,33 +178,6 @@ def _kept(shape: tuple[int, ...], drop: float, seen: Tensor) -> Tensor:
     chance = torch.rand(shape).masked_fill(~seen, -1.0)
     best = chance == chance.amax(dim=-1, keepdim=True)
     return ((chance >= drop) | best) & seen
-
-
-class _Pool:
-    """All samples of a training, by class."""
-
-    def __init__(self, train: Sequences) -> None:
-        real = train.labels >= 0
-        self._features = [f[real] for f in train.features]
-        self._proxies = {way: p[real] for way, p in train.proxies.items()}
-        self._of_class = {int(c): torch.nonzero(train.labels[real] == c)[:, 0] for c in train.labels[real].unique()}
-
-    def resampled(self, batch: Sequences, share: float) -> Sequences:
-        """A share of each modality's samples in exchange for others of their class, with the proxies made from them."""
-        if share == 0:
-            return batch
-        features, proxies = [], dict(batch.proxies)
-        for m, own in enumerate(batch.features):
-            source = torch.zeros_like(batch.labels)
-            swap = (torch.rand(batch.labels.shape) < share) & (batch.labels >= 0)
-            for c, rows in self._of_class.items():
-                mine = swap & (batch.labels == c)
-                source[mine] = rows[torch.randint(len(rows), (int(mine.sum()),))]
-            features.append(torch.where(swap[..., None], self._features[m][source], own))
-            for j, i in batch.proxies:
-                if j == m:
-                    proxies[j, i] = torch.where(swap[..., None], self._proxies[j, i][source], batch.proxies[j, i])
-        return Sequences(tuple(features), batch.labels, proxies, batch.weights)
 
 
 def _noisy(x: Tensor, size: Tensor, draw: Callable[[Sequence[int]], Tensor]) -> Tensor:

@@ -1,0 +1,432 @@
+"""The method on pairs that come as features: the maths against the device's own, and made pairs of known answer."""
+
+from dataclasses import replace
+from itertools import combinations
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edge.m3er.check import ModalityCheck, density
+from edge.m3er.proxy import ProxyTable
+from edge.reading import MODALITIES, PAIRS, Modality, pair_name
+from tests.made_bundle import DIM, random_tables
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("cca_zoo")
+from scipy.stats import multivariate_normal, norm  # noqa: E402 - with scikit-learn
+
+from export.corpora.paired import FeaturePairs  # noqa: E402
+from export.evaluate.evaluation import Evaluation  # noqa: E402
+from export.evaluate.fold_check import fit_check  # noqa: E402
+from export.evaluate.intervals import accuracy_interval  # noqa: E402
+from export.evaluate.net_shelf import NetShelf, right  # noqa: E402
+from export.evaluate.noise_protocol import Protocol, equip, noise_protocol  # noqa: E402
+from export.evaluate.pair_damage import SNR, damaged, draw_ruined, patterns, with_noise  # noqa: E402
+from export.evaluate.pair_folds import Fold, folds_by_person, halves_of_test, in_order, sequences  # noqa: E402
+from export.evaluate.proxy_study import proxy_picture, proxy_study, regenerated  # noqa: E402
+from export.evaluate.rule_study import rule_study  # noqa: E402
+from export.fit.pair_check import (  # noqa: E402
+    Canonical,
+    accumulated,
+    densities,
+    effectual,
+    log_likelihood_ratio,
+    pair_score,
+    share_losing,
+)
+from export.fit.pair_proxies import KINDS, Proxies, explained_share, from_basis, make_proxies  # noqa: E402
+from export.nets.fusion import STATE_SIZES, FusionStep  # noqa: E402
+from export.nets.memory_fusion import MemoryFusion  # noqa: E402
+from export.nets.pair_fusion import Fusion, Recipe, Sequences, train_pair_fusion  # noqa: E402
+
+Array = NDArray[np.float32]
+SEEDS = st.integers(0, 2**32 - 1)
+RECIPE = Recipe("multiplicative, M3ER", (0.0, 0.0, 0.0), 0.0, 0.01, 2e-2, epochs=6, batch=32, hidden=8, memory=8)
+
+
+def made_pairs(people: int = 18, each: int = 30, seed: int = 0, noise: float = 0.5) -> FeaturePairs:
+    """Three modalities, of 6, 7 and 8 numbers, that tell of the same four hidden things; the first is the class."""
+    rng = np.random.default_rng(seed)
+    n = people * each
+    labels = rng.integers(0, 2, n)
+    hidden = np.c_[3.0 * labels - 1.5, rng.normal(0.0, 1.0, (n, 3))]
+    features: dict[Modality, Array] = {}
+    for k, m in enumerate(MODALITIES):
+        way = np.linalg.qr(np.random.default_rng(k).normal(0.0, 1.0, (6 + k, 4)))[0].T
+        features[m] = (hidden @ way + noise * rng.normal(0.0, 1.0, (n, 6 + k))).astype(np.float32)
+    person = np.array([f"p{k:02d}" for k in range(people)]).repeat(each)
+    return FeaturePairs(
+        name="made",
+        features=features,
+        labels=labels,
+        label_names=("bad", "good"),
+        person=person,
+        position=np.concatenate([rng.permutation(each) for _ in range(people)]),
+        split=np.where(np.arange(people).repeat(each) < people // 2, "train", "test"),
+    )
+
+
+@pytest.fixture(scope="module")
+def fold() -> Fold:
+    return halves_of_test(made_pairs(), 0)[0]
+
+
+# The net
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_net_over_sequences_is_the_step_that_ships_step_after_step(seed: int) -> None:
+    torch.manual_seed(seed)
+    step = FusionStep(5).eval()
+    net = MemoryFusion([64, 64, 64], 5).eval()
+    net.load_state_dict(step.state_dict())
+    features = [torch.randn(4, 7, 64) for _ in MODALITIES]
+    state = [torch.zeros(4, size) for size in STATE_SIZES.values()]
+    with torch.no_grad():
+        joint, own = net(features)
+        for number in range(7):
+            expected, expected_own, *state = step(*(f[:, number] for f in features), *state)
+            torch.testing.assert_close(joint[:, number], expected, atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(own[:, number], expected_own, atol=1e-5, rtol=1e-4)
+
+
+def given_sequences(seed: int, with_proxies: bool) -> Sequences:
+    """Two of 4 and 2 steps, of two modalities of 3 and 2 numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.tensor([[0, 1, 0, 1], [1, 0, -1, -1]])
+    first, second = (torch.randn(2, 4, size, generator=generator) for size in (3, 2))
+    proxies = {(0, 1): 10.0 + second, (1, 0): 10.0 + first} if with_proxies else {}
+    return Sequences((first, second), labels, proxies, torch.tensor([[0.0, 0.3], [0.6, 0.0]]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, with_proxies=st.booleans())
+def test_what_is_not_effectual_becomes_a_proxy_from_what_is_or_the_mean(seed: int, with_proxies: bool) -> None:
+    given_ = given_sequences(seed, with_proxies)
+    effectual_ = torch.rand(2, 4, 2, generator=torch.Generator().manual_seed(seed + 1)) < 0.5
+    filled = given_.filled(effectual_)
+    for n, step, m in np.ndindex(2, 4, 2):
+        expected = given_.features[m][n, step]
+        if not effectual_[n, step, m]:
+            usable = with_proxies and bool(effectual_[n, step, 1 - m])
+            expected = given_.proxies[1 - m, m][n, step] if usable else torch.zeros_like(expected)
+        torch.testing.assert_close(filled[m][n, step], expected)
+
+
+@pytest.mark.parametrize("fusion", get_args(Fusion))
+def test_every_fusion_learns_what_is_easy(fusion: Fusion, fold: Fold) -> None:
+    net = NetShelf().net(fold, replace(RECIPE, fusion=fusion), seed=0, in_context=False)
+    assert right(net, fold, in_context=False).mean() > 0.9
+
+
+def test_only_reading_in_both_directions_knows_the_future() -> None:
+    """The class of a step is told one step later."""
+    rng = np.random.default_rng(0)
+    told = rng.integers(0, 2, (200, 6))
+    features = torch.from_numpy(np.where(told, 1.0, -1.0).astype(np.float32)[:, :, None])
+    labels = torch.from_numpy(np.roll(told, -1, axis=1))
+    labels[:, -1] = 0
+    given_ = Sequences((features, torch.zeros(200, 6, 1)), labels, {}, torch.zeros(2, 2))
+    scores = {}
+    for both in (False, True):
+        recipe = replace(RECIPE, fusion="joint", noise=(0.0, 0.0), both_directions=both, epochs=12, hidden=16)
+        net = train_pair_fusion(given_, 2, recipe, seed=0)
+        guess = net(given_.features, labels >= 0)[0].argmax(dim=2)
+        scores[both] = float((guess == labels)[:, :-1].float().mean())
+    assert scores[False] < 0.65 and scores[True] > 0.95
+
+
+def test_what_follows_a_sequences_end_changes_nothing() -> None:
+    given_ = given_sequences(0, with_proxies=False)
+    net = train_pair_fusion(given_, 2, replace(RECIPE, noise=(0.0, 0.0), both_directions=True, epochs=1), seed=0)
+    there = given_.labels >= 0
+    before = net(given_.features, there)[0][there]
+    changed = [torch.where(there[..., None], f, 99.0) for f in given_.features]
+    torch.testing.assert_close(net(changed, there)[0][there], before)
+
+
+def test_a_net_that_may_not_see_a_modality_knows_nothing_of_it(fold: Fold) -> None:
+    features = (fold.features[0], np.random.default_rng(0).normal(size=fold.features[1].shape).astype(np.float32))
+    two = replace(fold, modalities=fold.modalities[:2], features=features)
+    recipe = replace(RECIPE, noise=(0.0, 0.0))
+    blind = NetShelf().net(two, recipe, 0, in_context=False, kept=(1,))
+    seeing = NetShelf().net(two, recipe, 0, in_context=False, kept=(0,))
+    assert right(blind, two, False).mean() < 0.7 < 0.9 < right(seeing, two, False).mean()
+
+
+# The check
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, window=st.integers(1, 5), steps=st.integers(1, 9))
+def test_the_check_of_many_samples_is_the_devices_check_of_each(seed: int, window: int, steps: int) -> None:
+    rng = np.random.default_rng(seed)
+    tables = random_tables(rng)
+    silent = np.append(np.zeros(DIM), -1.0).astype(np.float32)
+    tables = replace(tables, damage=dict.fromkeys(MODALITIES, silent))  # a detector that these pairs do not have
+    features = [rng.normal(0.0, rng.choice([0.9, 1.3]), (steps, DIM)).astype(np.float32) for _ in MODALITIES]
+    order = np.arange(steps)[None]
+    inside = np.stack(
+        [
+            densities(tables.whiten[m], f, tables.density_limit[m]) <= 1
+            for m, f in zip(MODALITIES, features, strict=True)
+        ],
+        axis=1,
+    )
+    scores, agree = {}, {}
+    for a, b in combinations(range(3), 2):
+        i, j = MODALITIES[a], MODALITIES[b]
+        zero, one = np.zeros((2, 3)), np.ones((2, 3))
+        canonical = Canonical(tables.projection[i, j], tables.projection[j, i], zero, one, np.ones(3))
+        scores[i, j] = pair_score(canonical, features[a], features[b], "Pearson", order, window)
+        agree[a, b] = scores[i, j] >= tables.threshold[pair_name(i, j)]
+    trusted = effectual(inside, agree)
+    check = ModalityCheck(tables, window, 0.0)
+    for step in range(steps):
+        seen = {m: f[step] for m, f in zip(MODALITIES, features, strict=True)}
+        verdict = check.step(seen, dict.fromkeys(MODALITIES, 1.0))
+        for m, f in zip(MODALITIES, features, strict=True):
+            one_density = densities(tables.whiten[m], f, tables.density_limit[m])[step]
+            assert one_density == pytest.approx(density(tables, m, f[step]), rel=1e-4)
+        for i, j in PAIRS:
+            assert scores[i, j][step] == pytest.approx(verdict.correlation[pair_name(i, j)], abs=1e-4)
+        near = [abs(scores[pair][step] - tables.threshold[pair_name(*pair)]) for pair in PAIRS]
+        if min(near) > 1e-4 and all(abs(d - 1) > 1e-4 for d in verdict.density.values()):
+            assert {m for m, good in zip(MODALITIES, trusted[step], strict=True) if good} == verdict.effectual
+
+
+@settings(max_examples=50, deadline=None)
+@given(u=st.floats(-9, 9), v=st.floats(-9, 9), c=st.floats(0.0, 0.98))
+def test_the_likelihood_ratio_is_that_of_two_gaussians(u: float, v: float, c: float) -> None:
+    pair = multivariate_normal([0.0, 0.0], [[1.0, c], [c, 1.0]]).logpdf([u, v])
+    strangers = norm.logpdf(u) + norm.logpdf(v)
+    found = log_likelihood_ratio(np.array([u]), np.array([v]), np.array([c]))[0]
+    assert found == pytest.approx(pair - strangers, abs=1e-6 * (1 + abs(pair)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, window=st.integers(1, 6))
+def test_sums_are_over_the_last_samples_of_the_same_sequence(seed: int, window: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(9, 2))
+    order = np.array([[4, 1, 7, 2], [8, 0, -1, -1]])  # 3, 5 and 6 are in none
+    found = accumulated(values, order, window)
+    for row in ([4, 1, 7, 2], [8, 0]):
+        for place, sample in enumerate(row):
+            expected = values[row[max(0, place + 1 - window) : place + 1]].sum(axis=0)
+            np.testing.assert_allclose(found[sample], expected, atol=1e-12)
+    assert not found[[3, 5, 6]].any()
+
+
+def test_one_partner_suffices_or_all_must_agree() -> None:
+    inside = np.array([[True, True, True]] * 3 + [[True, True, False], [True, False, False], [False] * 3])
+    agree = {
+        (0, 1): np.array([True, True, False, False, True, True]),
+        (0, 2): np.array([True, False, False, True, True, True]),
+        (1, 2): np.array([True, False, False, True, True, True]),
+    }
+    one = [[1, 1, 1], [1, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 0, 0]]
+    every = [[1, 1, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 0, 0]]
+    np.testing.assert_array_equal(effectual(inside, agree), np.array(one, bool))
+    np.testing.assert_array_equal(effectual(inside, agree, one_suffices=False), np.array(every, bool))
+    np.testing.assert_array_equal(effectual(inside, {}), inside)
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_the_check_finds_noise_and_strangers_and_lets_the_good_pass(window: int, fold: Fold) -> None:
+    check = fit_check(fold, "both", "likelihood ratio", window, True, seed=0)
+    order = in_order(fold, fold.test, in_context=True)
+    clean = check.trusted(fold.features, order)
+    assert share_losing(clean[fold.test], fold.person[fold.test]) < 0.12
+    for damage, least in (("noise", 1.0), ("stranger", 0.6 if window == 1 else 0.9)):
+        features = [damaged(fold, 0, fold.test, damage, 0), *fold.features[1:]]  # type: ignore[arg-type]
+        trusted = check.trusted(features, order)[fold.test]
+        assert (~trusted[:, 0]).mean() >= least
+        assert trusted[:, 1:].mean() > 0.85
+
+
+def test_density_alone_is_blind_to_strangers_and_the_papers_score_nearly_blind_to_noise(fold: Fold) -> None:
+    order = in_order(fold, fold.test, in_context=True)
+    stranger = [damaged(fold, 1, fold.test, "stranger", 0) if m == 1 else f for m, f in enumerate(fold.features)]
+    noise = [damaged(fold, 1, fold.test, "noise", 0) if m == 1 else f for m, f in enumerate(fold.features)]
+    by_density = fit_check(fold, "density", "Pearson", 1, True, seed=0)
+    by_correlation = fit_check(fold, "correlation", "Pearson", 1, True, seed=0)
+    assert by_density.trusted(stranger, order)[fold.test, 1].mean() > 0.9
+    assert not by_density.trusted(noise, order)[fold.test, 1].any()
+    assert by_correlation.trusted(noise, order)[fold.test, 1].mean() > 0.2
+
+
+# Proxies
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, neighbours=st.integers(1, 15), ridge=st.floats(0.5, 10.0))
+def test_proxies_of_many_samples_are_the_devices_of_each(seed: int, neighbours: int, ridge: float) -> None:
+    rng = np.random.default_rng(seed)
+    tables = random_tables(rng)
+    features = rng.normal(size=(5, DIM)).astype(np.float32)
+    made = from_basis(tables.basis["text"], tables.basis["face"], neighbours, ridge, features)
+    device = ProxyTable(tables, neighbours, ridge)
+    for feature, proxy in zip(features, made, strict=True):
+        np.testing.assert_allclose(proxy, device.from_one("face", "text", feature), atol=2e-4 * (1 + abs(proxy).max()))
+
+
+@pytest.mark.parametrize(("kind", "least"), [("basis table", 0.4), ("ridge regression", 0.5), ("class mean", 0.2)])
+def test_proxies_explain_what_modalities_share(kind: str, least: float, fold: Fold) -> None:
+    proxies = make_proxies(kind, fold.features, fold.labels, fold.fitted, fold.chosen, 0)  # type: ignore[arg-type]
+    for (_, i), made in proxies.of(fold.features).items():
+        assert explained_share(fold.features[i][fold.test], made[fold.test]) > least
+
+
+def test_two_proxies_are_weighted_by_what_they_explain() -> None:
+    features = [np.ones((2, 3), np.float32)] * 3
+    makers = {
+        (j, i): (lambda f, j=j: np.full((len(f), 3), float(j), np.float32))
+        for j in range(3)
+        for i in range(3)
+        if i != j
+    }
+    proxies = Proxies(makers, {way: {0: 0.6, 1: 0.2, 2: -1.0}[way[0]] for way in makers})
+    np.testing.assert_allclose(regenerated(proxies, features, 2), 0.25)
+    np.testing.assert_allclose(regenerated(proxies, features, 2, weighted=False), 0.5)
+    np.testing.assert_allclose(regenerated(proxies, features, 1), 2 * 0.01 / 0.61, rtol=1e-5)  # harm counts next to 0
+
+
+# Splits, damage and intervals
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), folds=st.integers(4, 6))
+def test_nobody_is_fitted_chosen_on_and_tested_at_once(seed: int, folds: int) -> None:
+    pairs = made_pairs(people=13, each=4)
+    every = folds_by_person(pairs, folds, seed)
+    assert sorted(np.concatenate([fold.test for fold in every])) == list(range(52))
+    for fold in (*every, *halves_of_test(pairs, seed)):
+        fitted, chosen, final, test = (
+            set(fold.person[rows]) for rows in (fold.fitted, fold.chosen, fold.final, fold.test)
+        )
+        assert not fitted & chosen and not fitted & test and not chosen & test and not final & test
+        assert fitted <= final
+        for f in fold.features:
+            np.testing.assert_allclose(f[fold.fitted].mean(axis=0), 0.0, atol=1e-4)
+
+
+def test_each_fold_gets_the_speech_features_of_its_own_encoder() -> None:
+    pairs = made_pairs(people=12, each=4)
+    given_ = np.random.default_rng(0).normal(size=(4, 48, 2)).astype(np.float32)
+    for number, fold in enumerate(folds_by_person(pairs, 4, 0, lambda k: given_[k])):
+        f = given_[number]
+        np.testing.assert_allclose(fold.features[1], (f - f[fold.fitted].mean(0)) / f[fold.fitted].std(0), atol=1e-4)
+
+
+def test_sequences_are_a_persons_samples_in_order_of_time(fold: Fold) -> None:
+    order = in_order(fold, fold.test, in_context=True)
+    assert sorted(order[order >= 0]) == sorted(fold.test)
+    for row in order:
+        row = row[row >= 0]
+        assert len(set(fold.person[row])) == 1 and (np.diff(fold.position[row]) > 0).all()
+    laid = sequences(fold, order)
+    np.testing.assert_array_equal(laid.features[1][0, 3], fold.features[1][order[0, 3]])
+    np.testing.assert_array_equal(laid.labels[order < 0], -1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=SEEDS, count=st.integers(4, 200), modalities=st.integers(2, 3))
+def test_as_many_are_ruined_as_asked_for_and_none_wholly(seed: int, count: int, modalities: int) -> None:
+    ruined = draw_ruined(count, modalities, 0.75, np.random.default_rng(seed))
+    assert ruined.any(axis=1).sum() == round(0.75 * count)
+    assert not ruined.all(axis=1).any()
+
+
+def test_noise_is_a_hundred_times_as_strong_as_the_features_and_hits_only_what_it_should() -> None:
+    rng = np.random.default_rng(0)
+    clean = rng.normal(0.0, 2.0, (400, 30)).astype(np.float32)
+    ruined = rng.random(400) < 0.5
+    noise = with_noise(clean, ruined, rng) - clean
+    assert not noise[~ruined].any()
+    assert np.square(noise[ruined]).mean() == pytest.approx(np.square(clean).mean() / SNR, rel=0.05)
+
+
+def test_strangers_are_others_and_what_is_stale_is_ones_own_from_before(fold: Fold) -> None:
+    clean = fold.features[0]
+    owner = {row.tobytes(): k for k, row in enumerate(clean)}
+    stranger, stale = (damaged(fold, 0, fold.test, damage, 0) for damage in ("stranger", "stale"))  # type: ignore[arg-type]
+    for row in in_order(fold, fold.test, in_context=True):
+        row = row[row >= 0]
+        for place, sample in enumerate(row):
+            assert fold.person[owner[stranger[sample].tobytes()]] != fold.person[sample]
+            assert owner[stale[sample].tobytes()] == row[max(place - 3, 0)]
+    untouched = np.setdiff1d(np.arange(len(clean)), fold.test)
+    np.testing.assert_array_equal(stranger[untouched], clean[untouched])
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=SEEDS)
+def test_an_interval_holds_the_mean_and_is_wide_where_people_differ(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    person = np.repeat([f"p{k}" for k in range(20)], 30)
+    alike = rng.permutation(np.arange(600) % 2).astype(float)
+    unlike = np.repeat(np.arange(20) % 2, 30).astype(float)
+    widths = []
+    for hits in (alike, unlike):
+        mean, low, high = accuracy_interval(hits, person, 0)
+        assert mean == pytest.approx(0.5) and low <= mean <= high
+        widths.append(high - low)
+    assert widths[1] > 2 * widths[0]
+
+
+def test_every_set_of_modalities_that_may_be_left_is_tried_once() -> None:
+    assert patterns(2) == [(0, 1), (0,), (1,)]
+    assert len(set(patterns(3))) == 7
+
+
+# The whole
+
+
+def test_check_and_proxies_win_back_what_noise_takes_and_come_near_to_the_oracle() -> None:
+    pairs = made_pairs()
+    folds = halves_of_test(pairs, 0)
+    protocol = Protocol("made", RECIPE, False, (0,), 2)
+    shelf, ticks = NetShelf(), []
+    equipped = equip(folds, protocol, 0)
+    (noise, missing), (gap,) = noise_protocol(equipped, protocol, shelf, 0, lambda: ticks.append(1))
+    accuracy = {str(row[0]): float(row[1]) for row in noise.rows if row[1] is not None}
+    best = accuracy["noise, check and proxies, net trained with proxies"]
+    assert accuracy["clean"] > 0.95
+    assert best > accuracy["noise, no check"] + 0.1
+    assert abs(best - accuracy["oracle: a net for exactly what is left"]) < 0.05
+    assert gap.value == pytest.approx(best - accuracy["oracle: a net for exactly what is left"])
+    assert [row[0] for row in missing.rows][:2] == ["all there", "no text"]
+    tables = [noise, missing, *proxy_study(equipped, protocol, shelf, 0, lambda: None)]
+    tables.append(rule_study(equipped, protocol, shelf, 0, lambda: None))
+    by_rule = {str(row[0]): row[1:] for row in tables[-1].rows}
+    assert by_rule["density alone"][1] > by_rule["no check"][1]  # type: ignore[operator]
+    explained = {row[0]: row[1:] for row in tables[2].rows}
+    assert set(explained) == set(KINDS) and explained["zero"] == pytest.approx([0.0] * 6)
+    picture = proxy_picture("made", equipped[0], 1, pairs.label_names, 0)
+    assert picture.modality == "speech"
+    true, regenerated_ = (np.array([getattr(row, of) for row in picture.rows]) for of in ("true", "regenerated"))
+    assert explained_share(true, regenerated_) > 0.4
+    Evaluation(
+        bundle="b", commit="c", command="m", machine="m", seed=0, made="2026-11-22", data="made",
+        tables=tables, figures=[gap], proxies=[picture],
+    )  # fmt: skip
+
+
+def test_the_oracle_is_the_net_for_exactly_what_is_left(fold: Fold, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    shelf = NetShelf()
+    ask = shelf.net
+
+    def listen(*given_: object, **named: object) -> object:
+        asked.append(named.get("kept"))
+        return ask(*given_, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shelf, "net", listen)
+    protocol = Protocol("made", replace(RECIPE, epochs=1), False, (0,), 1)
+    noise_protocol(equip([fold], protocol, 0), protocol, shelf, 0, lambda: None)
+    assert {kept for kept in asked if kept is not None} == set(patterns(3))
