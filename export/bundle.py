@@ -1,46 +1,36 @@
 """``m3er-export bundle``: encoders to files, tables and fusion fitted on pairs, scored, written whole or not at all."""
 
 import argparse
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge.bundle import NetVariant, open_bundle
-from edge.m3er.proxy import ProxyTable
-from edge.m3er.tables import Tables
-from edge.perceive.face_crop import CROP_SIZE_PX
-from edge.perceive.log_mel import SETTINGS
-from edge.perceive.tokens import TOKENS, Vocabulary
+from edge.bundle import Bundle
 from edge.reading import Modality
-from export.bundle_writer import check_target, write_bundle
-from export.card import TRAINING_DATA, card
-from export.convert.bundle_nets import convert_encoders, convert_fusion, encode_by_file
+from export.bundle_of_clips import bundle_of_clips
+from export.bundle_writer import check_target
+from export.card import VOTE_MATCHED
+from export.convert.bundle_nets import convert_encoders, encode_by_file
 from export.corpora.emotions import EMOTIONS
 from export.corpora.everything import Corpora, read_corpora
+from export.corpora.owned import read_owned
 from export.corpora.vote_matched import paired_steps
+from export.evaluate.evaluation import Figure
 from export.evaluate.parts import part_answers, part_figures
-from export.evaluate.whole_step import calibrated, whole_step_figures
-from export.fit.fit_tables import CHECK_WINDOW_STEPS, NEIGHBOURS, fit_tables, standardised
+from export.evaluate.whole_step import test_moments, whole_step_figures
+from export.fuse import HOP_S, FusionPlan, Ingredients, fuse
 from export.heads import HEADS, heads_file
 from export.nets.devices import ONE_DEVICE, Devices
 from export.nets.encoder_training import EncoderTask
 from export.nets.encoders import Schedules
-from export.nets.face import DIM
-from export.nets.fusion import STATE_SIZES
-from export.nets.fusion_training import fusion_examples, train_fusion
 from export.options import add_data, add_devices, devices
 from export.train import trained
 
-HOP_S = 0.5
-MINIMUM_QUALITY = 0.3
-METRICS = "metrics.json"
-PAIR_SEED = {"matching": 0, "validation": 1, "test": 2}
-"""Added to the seed, so that each split's pairs are drawn anew."""
+DEFAULT_BUNDLE = Path(__file__).parent.parent / "edge" / "bundles" / "default"
 
 
 @dataclass(frozen=True)
@@ -49,8 +39,7 @@ class Plan:
 
     encoders: Schedules = field(default_factory=Schedules)
     copies: int = 6
-    fusion_epochs: int = 14
-    fusion_batch: int = 128
+    fusion: FusionPlan = field(default_factory=FusionPlan)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,13 +48,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_devices(parser)
     parser.add_argument("--out", type=Path, required=True, help="the bundle's folder; an older bundle is replaced")
     parser.add_argument("--name", default="default", help="the bundle's name (default: %(default)s)")
+    parser.add_argument(
+        "--encoders",
+        type=Path,
+        default=DEFAULT_BUNDLE,
+        help="where --data holds clips of your own (or IEMOCAP, MELD): the bundle whose encoders are used, as they "
+        "are (default: the one that comes with this program)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """``m3er-export bundle``."""
     check_target(args.out)
-    corpora = read_corpora(args.data, args.cache, args.seed)
-    make_bundle(corpora, args.out, args.name, args.cache, args.seed, Plan(), devices(args))
+    owned = read_owned(args.data)
+    if owned is None:
+        corpora = read_corpora(args.data, args.cache, args.seed)
+        make_bundle(corpora, args.out, args.name, args.cache, args.seed, Plan(), devices(args))
+    else:
+        bundle_of_clips(*owned, args.encoders, args.out, args.name, args.cache, args.seed, FusionPlan())
     print(f"Bundle: {args.out}\nScores and their protocol: {args.out / 'card.md'}")
     return 0
 
@@ -76,75 +76,47 @@ def make_bundle(
     """Train (or take from the cache), convert, fit, score, write. Nothing half-written is ever left at `out`."""
     vocabulary, encoders = trained(corpora, cache, seed, plan.encoders, devices)
     with tempfile.TemporaryDirectory() as scratch:
-        nets = Path(scratch) / "nets"
-        nets.mkdir()
+        nets = Path(scratch)
         variants = convert_encoders(encoders, corpora, vocabulary, nets)
         encode = {v.net: encode_by_file(v, nets) for v in variants}
-        pairs = {
-            split: paired_steps(
+        matching, validation = (
+            paired_steps(
                 corpora.recordings[split],
                 corpora.faces[split],
                 corpora.utterances[split],
                 encode,
                 vocabulary,
                 HOP_S,
-                plan.copies if split == "matching" else 2,
+                copies,
                 seed + number,
             )
-            for split, number in PAIR_SEED.items()
-            if split != "test"
-        }
-        matching, validation = pairs["matching"], pairs["validation"]
-        tables, ridge = fit_tables(matching, validation, _ruin_detectors(encoders), seed)
-        proxies = ProxyTable(tables, NEIGHBOURS, ridge)
-        learnt_from = fusion_examples(
-            standardised(tables, matching), matching.present, matching.labels, proxies, tables.proxy_weight
+            for number, (split, copies) in enumerate((("matching", plan.copies), ("validation", 2)))
         )
-        fusion = train_fusion(learnt_from, plan.fusion_epochs, plan.fusion_batch, seed)
-        variants.append(convert_fusion(fusion, standardised(tables, validation), nets))
-        tables, unknown_below = calibrated(nets / Path(variants[-1].file).name, ridge, tables, validation)
-        manifest = _manifest(name, variants, ridge, unknown_below)
-        beside = {HEADS: heads_file(encoders)}
-
-        def write(where: Path, tables: Tables, vocabulary: Vocabulary, text: str, metrics: Mapping[str, Any]) -> None:
-            whole = {**manifest, "metrics": dict(metrics)}
-            more = {**beside, METRICS: json.dumps(metrics, indent=1).encode()}
-            write_bundle(where, nets, tables, vocabulary, text, whole, more)
-
-        # a draft is scored as anybody would score it: through the files, by what a device reads
-        draft = Path(scratch) / "draft"
-        write(draft, tables, vocabulary, "", {})
-        bundle = open_bundle(draft)
-        figures = [*part_figures(part_answers(bundle, corpora)), *whole_step_figures(bundle, corpora, seed)]
-        metrics = {
-            "unknown_below": unknown_below,
-            "figures": [figure.model_dump(exclude={"reach", "better", "peer", "note"}) for figure in figures],
-        }
-        write(out, tables, vocabulary, card(name, figures, unknown_below, variants), metrics)
+        made_of = Ingredients(
+            labels=EMOTIONS,
+            nets=nets,
+            encoders=variants,
+            ruin=_ruin_detectors(encoders),
+            vocabulary=vocabulary,
+            beside={HEADS: heads_file(encoders)},
+            matching=matching,
+            validation=validation,
+            story=VOTE_MATCHED,
+        )
+        fuse(made_of, out, name, seed, plan.fusion, lambda bundle: figures_of(bundle, corpora, seed))
 
 
-def _ruin_detectors(encoders: Mapping[Modality, EncoderTask]) -> dict[Modality, np.ndarray[Any, np.dtype[np.float32]]]:
+def figures_of(bundle: Bundle, corpora: Corpora, seed: int) -> list[Figure]:
+    """What card.md and metrics.json tell: each encoder alone, and the whole step."""
+    moments, people = test_moments(bundle, corpora, seed)
+    return [
+        *part_figures(part_answers(bundle, corpora)),
+        *whole_step_figures(bundle, "vote-matched pairs", moments, people),
+    ]
+
+
+def _ruin_detectors(encoders: Mapping[Modality, EncoderTask]) -> dict[Modality, NDArray[np.float32]]:
     return {
         m: np.append(task.ruin.weight.detach().numpy()[0], task.ruin.bias.detach().numpy()).astype(np.float32)
         for m, task in encoders.items()
-    }
-
-
-def _manifest(name: str, variants: list[NetVariant], ridge: float, unknown_below: float) -> dict[str, Any]:
-    return {
-        "name": name,
-        "labels": list(EMOTIONS),
-        "dim": DIM,
-        "hop_s": HOP_S,
-        "check_window_steps": CHECK_WINDOW_STEPS,
-        "minimum_quality": MINIMUM_QUALITY,
-        "neighbours": NEIGHBOURS,
-        "ridge": ridge,
-        "unknown_below": unknown_below,
-        "log_mel": SETTINGS,
-        "face_side": CROP_SIZE_PX,
-        "tokens": TOKENS,
-        "state": STATE_SIZES,
-        "nets": variants,
-        "data": TRAINING_DATA,
     }

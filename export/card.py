@@ -1,61 +1,83 @@
 """The model card of a bundle: what it learnt from, how it scores, where it fails."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from edge.bundle import NetVariant
 from export.evaluate.evaluation import Figure
 
 WHOLE = "whole step"
 
-TRAINING_DATA = [
-    {
-        "name": "FER2013 with FER+ votes",
-        "licence": "votes MIT; pictures web-scraped without a clear licence: no picture is shipped",
-        "use": "face encoder; faces of the vote-matched pairs",
-    },
-    {"name": "CREMA-D", "licence": "ODbL 1.0", "use": "speech encoder; voices of the vote-matched pairs"},
-    {
-        "name": "RAVDESS",
-        "licence": "CC BY-NC-SA 4.0",
-        "use": "speech encoder; voices of the vote-matched pairs",
-    },
-    {
-        "name": "MELD, EmoryNLP, DailyDialog, GoEmotions, EmoContext, dair-ai/emotion, ISEAR, CrowdFlower",
-        "licence": "GPL-3.0 (MELD, EmoryNLP), CC BY-NC-SA 4.0 (DailyDialog), Apache-2.0 (GoEmotions), "
-        "research terms or not stated (the rest)",
-        "use": "text encoder; words of the vote-matched pairs (MELD, EmoryNLP, DailyDialog)",
-    },
-    {"name": "GloVe 6B, 50 d", "licence": "PDDL 1.0", "use": "start of the text encoder's word vectors"},
-]
+
+@dataclass(frozen=True)
+class Story:
+    """What a bundle learnt from: its corpora (name, licence, use) and what kind of pairs they make, in Markdown."""
+
+    data: list[dict[str, str]]
+    pairs: str
 
 
-def card(name: str, figures: list[Figure], unknown_below: float, variants: list[NetVariant]) -> str:
+VOTE_MATCHED = Story(
+    data=[
+        {
+            "name": "FER2013 with FER+ votes",
+            "licence": "votes MIT; pictures web-scraped without a clear licence: no picture is shipped",
+            "use": "face encoder; faces of the vote-matched pairs",
+        },
+        {"name": "CREMA-D", "licence": "ODbL 1.0", "use": "speech encoder; voices of the vote-matched pairs"},
+        {
+            "name": "RAVDESS",
+            "licence": "CC BY-NC-SA 4.0",
+            "use": "speech encoder; voices of the vote-matched pairs",
+        },
+        {
+            "name": "MELD, EmoryNLP, DailyDialog, GoEmotions, EmoContext, dair-ai/emotion, ISEAR, CrowdFlower",
+            "licence": "GPL-3.0 (MELD, EmoryNLP), CC BY-NC-SA 4.0 (DailyDialog), Apache-2.0 (GoEmotions), "
+            "research terms or not stated (the rest)",
+            "use": "text encoder; words of the vote-matched pairs (MELD, EmoryNLP, DailyDialog)",
+        },
+        {"name": "GloVe 6B, 50 d", "licence": "PDDL 1.0", "use": "start of the text encoder's word vectors"},
+    ],
+    pairs="""Two of these corpora forbid commercial use (CC BY-NC-SA); whether that binds weights is disputed: ask a
+lawyer before you sell a robot with this bundle, or train your own.
+
+**The pairs are a surrogate.** No recording of face, voice and words of the same moment was at hand that may
+be used freely. Each CREMA-D or RAVDESS recording was joined with FER+ faces whose human votes match what
+people saw in that clip's face, and with an utterance of the same emotion. So the three modalities agree in
+emotion and in nothing else: no lip moves with a voice. Correlations, thresholds, proxies and the fusion were
+fitted on such pairs. Splits are by speaker (CREMA-D, RAVDESS); FER+ PrivateTest is taken without near-duplicates
+of training faces; no text stands in two splits.""",
+)
+
+
+def card(
+    name: str,
+    story: Story,
+    labels: Sequence[str],
+    figures: list[Figure],
+    unknown_below: float,
+    variants: list[NetVariant],
+) -> str:
     """Markdown."""
     lines = [
         f"# Bundle `{name}`",
         "",
-        "Face, voice and words of one moment in, one of seven emotions out: anger, disgust, fear, happy, neutral,",
-        "sad, surprise. For robots that should notice how a person seems to feel. It reports what people would",
-        "*say they see and hear*, not what somebody feels; do not use it to judge a person.",
+        f"Face, voice and words of one moment in, one of {len(labels)} emotions out: {', '.join(labels)}.",
+        "For robots that should notice how a person seems to feel. It reports what people would *say they see and",
+        "hear*, not what somebody feels; do not use it to judge a person.",
         "",
         "## What it learnt from",
         "",
         "| corpus | licence | use |",
         "|---|---|---|",
-        *(f"| {d['name']} | {d['licence']} | {d['use']} |" for d in TRAINING_DATA),
+        *(f"| {d['name']} | {d['licence']} | {d['use']} |" for d in story.data),
         "",
-        "Two of these corpora forbid commercial use (CC BY-NC-SA); whether that binds weights is disputed: ask a",
-        "lawyer before you sell a robot with this bundle, or train your own.",
-        "",
-        "**The pairs are a surrogate.** No recording of face, voice and words of the same moment was at hand that may",
-        "be used freely. Each CREMA-D or RAVDESS recording was joined with FER+ faces whose human votes match what",
-        "people saw in that clip's face, and with an utterance of the same emotion. So the three modalities agree in",
-        "emotion and in nothing else: no lip moves with a voice. Correlations, thresholds, proxies and the fusion were",
-        "fitted on such pairs.",
+        story.pairs,
         "",
         "## Scores",
         "",
-        "The files as shipped, on held-out people: splits by speaker (CREMA-D and RAVDESS), FER+ PrivateTest without",
-        "near-duplicates of training faces, texts that occur in no other split. Made by `m3er-export bundle`, and",
-        "again by `m3er-export evaluate`, with the ablations and plots.",
+        "The files as shipped, on people, images and texts that nothing was trained on. Made by `m3er-export bundle`;",
+        "`m3er-export evaluate` makes them again, with ablations and plots.",
         "",
         "| part | test set | accuracy | mean recall | weighted F1 | samples |",
         "|---|---|---|---|---|---|",
@@ -64,8 +86,8 @@ def card(name: str, figures: list[Figure], unknown_below: float, variants: list[
         "In brackets: 95 % intervals by bootstrap, over people where people are named. Recordings: what the actor was",
         "asked for (intended), and what most listeners of the voice alone heard.",
         "",
-        "The whole step (check, proxies, fusion) on vote-matched test moments of 3 s, against the majority of those",
-        "who heard and saw the clip. Easier than life: the three modalities of a moment were chosen to agree.",
+        "The whole step (check, proxies, fusion) on test moments of 3 s. On vote-matched pairs: against the majority",
+        "of those who heard and saw the clip, and easier than life, because the modalities were chosen to agree.",
         "",
         "| part | given | accuracy | mean recall | calibration error | samples |",
         "|---|---|---|---|---|---|",

@@ -12,12 +12,13 @@ from edge.errors import M3erError
 from export.bundle import Plan, make_bundle
 from export.cli import main
 from export.corpora.everything import Corpora, read_corpora
+from export.fuse import FusionPlan
 from export.nets.encoder_training import Schedule
 from export.nets.encoders import Schedules
 from tests.made_corpora import make_corpora, write_sound, write_table
 
 REAL_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
-SHORT = Plan(Schedules(Schedule(2, 64, 3e-3), Schedule(2, 16, 3e-3), Schedule(2, 64, 3e-3)), 6, 2, 32)
+SHORT = Plan(Schedules(Schedule(2, 64, 3e-3), Schedule(2, 16, 3e-3), Schedule(2, 64, 3e-3)), 6, FusionPlan(2, 32))
 
 
 @pytest.fixture(scope="module")

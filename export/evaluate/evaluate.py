@@ -7,7 +7,6 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from rich.console import Console
 
 from edge.bundle import Bundle, open_bundle
@@ -25,12 +24,13 @@ from export.evaluate.ravdess_speech import Schedules, SpeechFolds, cross_validat
 from export.evaluate.real_pairs import RealPairs, real_pairs_evaluation
 from export.evaluate.report import write_report
 from export.evaluate.scores import without
-from export.evaluate.whole_step import SITUATIONS, TEST_COPIES, Method, step_figures, test_moments
+from export.evaluate.whole_step import SITUATIONS, Method, step_figures, test_moments
 from export.heads import Heads
 from export.options import add_data
 
 _DAMAGED_MOMENTS = 240
 _MISTAKES = 10
+_PAIRS = "vote-matched pairs"
 _CONSOLE = Console(stderr=True)
 T = TypeVar("T")
 
@@ -106,15 +106,15 @@ def _stage(name: str, work: Callable[[], T]) -> T:
 
 
 def _whole_step(bundle: Bundle, corpora: Corpora, seed: int) -> tuple[list[Figure], list[Reliability], list[Coverage]]:
-    moments, method = test_moments(bundle, corpora, seed), Method.of(bundle)
-    people = list(np.tile([r.speaker for r in corpora.recordings["test"]], TEST_COPIES))
+    moments, people = test_moments(bundle, corpora, seed)
+    method = Method.of(bundle)
     truth = moments.labels.argmax(axis=1)
     figures, curves = [], []
     given = []
     for situation, gone in SITUATIONS.items():
         present = without(moments.present, gone)
         probabilities, _ = method.run(moments, present, check=True)
-        figures += step_figures(situation, probabilities, truth, people)
+        figures += step_figures(_PAIRS, situation, probabilities, truth, people)
         if situation in ("all three", "speech only"):
             unscaled, _ = method.uncalibrated().run(moments, present, check=True)
             curves.append(reliability(f"whole step, {situation}", unscaled, probabilities, truth))

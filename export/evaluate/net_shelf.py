@@ -1,5 +1,6 @@
 """Nets of the studies: each is trained once, whichever table asks for it."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,8 +37,11 @@ class NetShelf:
             kept: the modalities that it may ever see; None: all.
         """
         rows = fold.final if final else fold.fitted
-        # proxies are part of the key as an object, so that the key keeps them alive
-        key = (rows.tobytes(), fold.fitted.tobytes(), recipe, seed, in_context, proxies and _Same(proxies), kept)
+        # two folds may train on the very same samples; proxies are told apart as objects, which the key keeps alive
+        digest = hashlib.sha256(rows.tobytes())
+        for f in fold.features:
+            digest.update(f[rows].tobytes())
+        key = (digest.digest(), recipe, seed, in_context, proxies and _Same(proxies), kept)
         if key not in self._nets:
             train = sequences(fold, in_order(fold, rows, in_context), proxies)
             self._nets[key] = train_pair_fusion(train, fold.classes, recipe, seed, kept)

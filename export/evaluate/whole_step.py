@@ -81,10 +81,10 @@ def encoders_of(bundle: Bundle) -> dict[NetName, Encode]:
     return {m: encode_file(bundle.path(bundle.net(m))) for m in MODALITIES}
 
 
-def test_moments(bundle: Bundle, corpora: Corpora, seed: int) -> PairedSteps:
-    """The moments that every figure of the whole step is about."""
+def test_moments(bundle: Bundle, corpora: Corpora, seed: int) -> tuple[PairedSteps, list[str]]:
+    """The vote-matched moments that every figure of the whole step is about, and the speaker of each."""
     split = "test"
-    return paired_steps(
+    moments = paired_steps(
         corpora.recordings[split],
         corpora.faces[split],
         corpora.utterances[split],
@@ -94,6 +94,7 @@ def test_moments(bundle: Bundle, corpora: Corpora, seed: int) -> PairedSteps:
         TEST_COPIES,
         seed + _TEST_PAIRS,
     )
+    return moments, [r.speaker for r in corpora.recordings[split]] * TEST_COPIES
 
 
 def calibrated(fusion_file: Path, ridge: float, tables: Tables, validation: PairedSteps) -> tuple[Tables, float]:
@@ -117,20 +118,19 @@ def calibrated(fusion_file: Path, ridge: float, tables: Tables, validation: Pair
     return tables, float(np.quantile(probabilities.max(axis=1), UNKNOWN_SHARE))
 
 
-def whole_step_figures(bundle: Bundle, corpora: Corpora, seed: int) -> list[Figure]:
+def whole_step_figures(bundle: Bundle, data: str, moments: PairedSteps, people: Sequence[str]) -> list[Figure]:
     """Accuracy, mean recall and calibration error with everything there, and with each modality or pair missing."""
-    if not corpora.recordings["test"]:
-        return []
-    method, moments = Method.of(bundle), test_moments(bundle, corpora, seed)
-    people = list(np.tile([r.speaker for r in corpora.recordings["test"]], TEST_COPIES))
+    method = Method.of(bundle)
     found = []
     for situation, gone in SITUATIONS.items():
         probabilities, _ = method.run(moments, without(moments.present, gone), check=True)
-        found += step_figures(situation, probabilities, moments.labels.argmax(axis=1), people)
+        found += step_figures(data, situation, probabilities, moments.labels.argmax(axis=1), people)
     return found
 
 
-def step_figures(situation: str, probabilities: Array, truth: NDArray[np.int64], people: Sequence[str]) -> list[Figure]:
+def step_figures(
+    data: str, situation: str, probabilities: Array, truth: NDArray[np.int64], people: Sequence[str]
+) -> list[Figure]:
     """Of one situation."""
     guess, classes = probabilities.argmax(axis=1), probabilities.shape[1]
     split = f"test, {len(set(people))} speakers"
@@ -148,7 +148,7 @@ def step_figures(situation: str, probabilities: Array, truth: NDArray[np.int64],
     return [
         Figure(
             part="whole step",
-            data=f"vote-matched pairs, {situation}",
+            data=f"{data}, {situation}",
             split=split,
             name=name,
             value=value,

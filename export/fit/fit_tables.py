@@ -44,7 +44,7 @@ def fit_tables(
     together = matching.present.reshape(-1, len(MODALITIES)).all(axis=1)
     scales = {m: standardisation(f[together]) for m, f in moments.items()}
     paired = {m: ((f[together] - scales[m][0]) / scales[m][1]).astype(np.float32) for m, f in moments.items()}
-    basis = _as_stored(basis_rows(paired, BASIS_ROWS, seed))
+    basis = _as_stored(basis_rows(paired, min(BASIS_ROWS, len(paired["face"]) // 2), seed))
     tables = Tables(
         mean={m: scales[m][0] for m in MODALITIES},
         scale={m: scales[m][1] for m in MODALITIES},
@@ -58,11 +58,13 @@ def fit_tables(
         temperature=np.ones(len(MODALITIES), np.float32),
     )
     held_out = standardised(tables, validation)
-    flat = {m: f[:, -1] for m, f in held_out.items()}
+    whole = validation.present[:, -CHECK_WINDOW_STEPS:].all(axis=(1, 2))
+    held_out_whole = {m: f[whole] for m, f in held_out.items()}
+    flat = {m: f[:, -1] for m, f in held_out_whole.items()}
     limits = {m: density_limit(flat[m], tables.whiten[m], INSIDE_CLOUD) for m in MODALITIES}
     damage = {m: damage_limit(flat[m], tables.damage[m], INSIDE_CLOUD) for m in MODALITIES}
     tables = replace(tables, density_limit=limits, damage=damage)
-    chosen = choose_projections(paired, held_out, CHECK_WINDOW_STEPS, SHRINKAGE)
+    chosen = choose_projections(paired, held_out_whole, CHECK_WINDOW_STEPS, SHRINKAGE)
     tables = replace(tables, projection=chosen)
     tables, ridge = choose_ridge(tables, flat, NEIGHBOURS)
     return set_thresholds(tables, held_out, validation.present, CHECK_WINDOW_STEPS, CLEAN_LOST_AT_MOST), ridge
