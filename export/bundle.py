@@ -25,6 +25,7 @@ from export.evaluate.whole_step import test_moments, whole_step_figures
 from export.fuse import HOP_S, FusionPlan, Ingredients, fuse
 from export.heads import HEADS, heads_file
 from export.nets.devices import ONE_DEVICE, Devices
+from export.nets.encoder import EMOTION
 from export.nets.encoder_training import EncoderTask
 from export.nets.encoders import Schedules
 from export.options import add_data, add_devices, devices
@@ -117,6 +118,6 @@ def figures_of(bundle: Bundle, corpora: Corpora, seed: int) -> list[Figure]:
 
 def _ruin_detectors(encoders: Mapping[Modality, EncoderTask]) -> dict[Modality, NDArray[np.float32]]:
     return {
-        m: np.append(task.ruin.weight.detach().numpy()[0], task.ruin.bias.detach().numpy()).astype(np.float32)
+        m: np.concatenate([np.zeros(EMOTION), task.ruin.weight.detach()[0], task.ruin.bias.detach()]).astype(np.float32)
         for m, task in encoders.items()
     }

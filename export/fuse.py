@@ -25,7 +25,7 @@ from export.corpora.paired import PairedSteps
 from export.evaluate.evaluation import Figure
 from export.evaluate.whole_step import calibrated
 from export.fit.fit_tables import CHECK_WINDOW_STEPS, NEIGHBOURS, fit_tables, standardised
-from export.nets.face import DIM
+from export.nets.encoder import DIM
 from export.nets.fusion import STATE_SIZES
 from export.nets.fusion_training import fusion_examples, train_fusion
 

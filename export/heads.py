@@ -39,7 +39,8 @@ class Heads:
 
     def logits(self, modality: Modality, head: str, features: Array) -> Array:
         """Of an encoder's features (n, dim), as its file gives them: (n, classes)."""
-        logits: Array = features @ self._arrays[f"{modality}/{head}/weight"].T + self._arrays[f"{modality}/{head}/bias"]
+        weight = self._arrays[f"{modality}/{head}/weight"]
+        logits: Array = features[:, : weight.shape[1]] @ weight.T + self._arrays[f"{modality}/{head}/bias"]
         return logits
 
     def curve(self, modality: Modality) -> dict[str, list[float]]:

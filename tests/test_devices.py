@@ -5,9 +5,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from export.nets import encoder_training
 from export.nets.devices import Devices
+from export.nets.encoder import EMOTION, Encoder
 from export.nets.encoder_training import EncoderTask, Examples, Schedule, Target, train_encoder
-from export.nets.face import DIM
 from export.nets.whole_batches import WholeBatches
 
 CLASSES = 3
@@ -19,17 +20,19 @@ def _examples(seed: int, n: int) -> Examples:
     centres = np.random.default_rng(0).normal(0.0, 1.0, (CLASSES, 12))
     inputs = (centres[labels] + rng.normal(0.0, 1.2, (n, 12))).astype(np.float32)
 
-    def make_inputs(
-        numbers: NDArray[np.int64], rng: np.random.Generator | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        return inputs[numbers], np.zeros(len(numbers), np.bool_)
+    def make_inputs(numbers: NDArray[np.int64], rng: np.random.Generator | None) -> NDArray[np.float32]:
+        return inputs[numbers]
 
-    return Examples(make_inputs, {"kind": Target(np.eye(CLASSES, dtype=np.float32)[labels], np.ones(n, np.float32))})
+    def make_ruined(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        return rng.normal(0.0, 5.0, (len(numbers), 12)).astype(np.float32)
+
+    target = Target(np.eye(CLASSES, dtype=np.float32)[labels], np.ones(n, np.float32))
+    return Examples(make_inputs, make_ruined, {"kind": target})
 
 
 def _trained(devices: Devices) -> EncoderTask:
     torch.manual_seed(3)
-    encoder = torch.nn.Sequential(torch.nn.Linear(12, DIM), torch.nn.ReLU(), torch.nn.Linear(DIM, DIM))
+    encoder = Encoder(torch.nn.Sequential(torch.nn.Linear(12, 40), torch.nn.ReLU()), pooled=40, dropout=0.0)
     schedule = Schedule(epochs=4, batch=32, learning_rate=1e-2)
     return train_encoder("tiny", encoder, _examples(1, 512), _examples(2, 128), schedule, 0, devices)
 
@@ -57,19 +60,25 @@ def test_the_processes_of_a_batch_take_every_sample_of_it_once(processes: int, m
         assert sorted(torch.cat(shares).tolist()) == sorted(batch.tolist())
 
 
-def test_a_ruined_sample_teaches_no_emotion_and_moves_no_norm() -> None:
-    encoder = torch.nn.Sequential(torch.nn.Linear(12, DIM), torch.nn.BatchNorm1d(DIM))
-    task = EncoderTask(encoder, {"kind": CLASSES}, Schedule(1, 8, 1e-3), steps=1)
-    labels = torch.eye(CLASSES)[torch.zeros(8, dtype=torch.long)]
-    task.targets = {"kind": (labels, torch.ones(8))}
-    task.log = lambda *_, **__: None  # type: ignore[method-assign]
-    ruined = torch.tensor([False] * 6 + [True] * 2)
-    inputs = torch.randn(8, 12)
-    louder = torch.where(ruined[:, None], 100 * inputs, inputs)
-    seen = []
-    for batch in (inputs, louder):
-        torch.nn.init.zeros_(encoder[1].running_mean)
-        task.training_step((batch, ruined, torch.arange(8)), 0)
-        seen.append((float(task._losses[-1]), encoder[1].running_mean.clone()))
-    assert seen[0][0] == pytest.approx(seen[1][0], rel=1e-5)
-    torch.testing.assert_close(seen[0][1], seen[1][1])
+def test_learning_damage_leaves_the_emotion_features_alone_and_finds_ruined_inputs() -> None:
+    torch.manual_seed(3)
+    examples = _examples(1, 512)
+    encoder = Encoder(torch.nn.Sequential(torch.nn.Linear(12, 40), torch.nn.ReLU()), pooled=40, dropout=0.0)
+    schedule = Schedule(epochs=1, batch=32, learning_rate=1e-2)
+    seen: list[torch.Tensor] = []
+    inputs = torch.from_numpy(examples.make_inputs(np.arange(64), None))
+    learn = encoder_training._learn_damage
+
+    def watched(task: EncoderTask, train: Examples, seed: int) -> None:
+        seen.append(task.encoder(inputs).detach())
+        learn(task, train, seed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder_training, "_learn_damage", watched)
+        task = train_encoder("tiny", encoder, examples, _examples(2, 64), schedule, 0, Devices(1))
+    after = task.encoder(inputs).detach()
+    torch.testing.assert_close(after[:, :EMOTION], seen[0][:, :EMOTION], atol=0.0, rtol=0.0)
+    ruined = torch.from_numpy(examples.make_ruined(np.arange(64), np.random.default_rng(5)))
+    found = [task.ruin(task.encoder(x)[:, EMOTION:])[:, 0] > 0 for x in (inputs, ruined)]
+    assert found[0].float().mean() < 0.1
+    assert found[1].float().mean() > 0.8

@@ -256,7 +256,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[OnnxEngine, dict
     """The fusion net with random weights: as the file that the device runs, its weights, state sizes and dim."""
     torch = pytest.importorskip("torch")
     from export.convert.onnx_file import write_onnx
-    from export.nets.face import DIM as DIM_OF_NETS
+    from export.nets.encoder import DIM as DIM_OF_NETS
     from export.nets.fusion import STATE_SIZES
     from export.nets.fusion import FusionStep as FusionNet
 

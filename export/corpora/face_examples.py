@@ -9,8 +9,6 @@ from export.corpora.face_damage import ruined
 from export.corpora.ferplus import Faces
 from export.nets.encoder_training import Examples, Target
 
-_RUINED_SHARE = 0.08
-"""Part of the training faces that are ruined on purpose."""
 _CLASS_POWER = 0.35
 """Rare emotions weigh (1 / share) ** this: between ignoring the imbalance and letting 300 faces of disgust rule."""
 
@@ -20,18 +18,18 @@ def face_examples(faces: Faces) -> Examples:
     share = faces.votes.mean(axis=0)
     weight = (faces.votes * (share.mean() / share) ** _CLASS_POWER).sum(axis=1)
 
-    def make_inputs(
-        numbers: NDArray[np.int64], rng: np.random.Generator | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def make_inputs(numbers: NDArray[np.int64], rng: np.random.Generator | None) -> NDArray[np.float32]:
         images = faces.images[numbers]
-        ruin = np.zeros(len(numbers), np.bool_)
         if rng is not None:
-            ruin = rng.random(len(numbers)) < _RUINED_SHARE
             images = np.stack([disturb(image, rng) for image in images])
-            images[ruin] = [ruined(image, rng) for image in images[ruin]]
-        return face_input(images), ruin
+        return face_input(images)
 
-    return Examples(make_inputs, {"votes": Target(faces.votes, (weight / weight.mean()).astype(np.float32))})
+    def make_ruined(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        return face_input(np.stack([ruined(disturb(faces.images[n], rng), rng) for n in numbers]))
+
+    return Examples(
+        make_inputs, make_ruined, {"votes": Target(faces.votes, (weight / weight.mean()).astype(np.float32))}
+    )
 
 
 def disturb(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

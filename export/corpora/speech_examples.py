@@ -13,9 +13,6 @@ _SMOOTHING = 0.05
 _RAVDESS_WEIGHT = 2.0
 """It has a fifth of CREMA-D's clips, and two emotions that CREMA-D lacks."""
 
-_RUINED_SHARE = 0.1
-"""Part of the training windows that are ruined on purpose."""
-
 
 def speech_examples(recordings: list[Recording]) -> Examples:
     """Windows that end somewhere in or shortly after the sentence, some with what was said before it.
@@ -31,21 +28,17 @@ def speech_examples(recordings: list[Recording]) -> Examples:
     weights = np.array([_RAVDESS_WEIGHT if r.dataset == "ravdess" else 1.0 for r in recordings], np.float32)
     weights /= weights.mean()
 
-    def make_inputs(
-        numbers: NDArray[np.int64], rng: np.random.Generator | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def make_inputs(numbers: NDArray[np.int64], rng: np.random.Generator | None) -> NDArray[np.float32]:
         if rng is None:
-            whole = [window(recordings[i], recordings[i].end) for i in numbers]
-            return np.stack(whole), np.zeros(len(numbers), np.bool_)
-        ruin = rng.random(len(numbers)) < _RUINED_SHARE
-        made = [
-            _disturbed_window(recordings[i], recordings, before, bool(bad), rng)
-            for i, bad in zip(numbers, ruin, strict=True)
-        ]
-        return np.stack(made), ruin
+            return np.stack([window(recordings[i], recordings[i].end) for i in numbers])
+        return np.stack([_disturbed_window(recordings[i], before, rng) for i in numbers])
+
+    def make_ruined(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        return np.stack([_ruined_window(recordings[i], recordings, before, rng) for i in numbers])
 
     return Examples(
         make_inputs,
+        make_ruined,
         {
             "intended": Target(np.asarray(intended, np.float32), weights),
             "heard": Target(heard, np.asarray(weights / 2, np.float32)),
@@ -93,9 +86,27 @@ def step_ends(recording: Recording, hop_s: float) -> list[int]:
     return [*ends, recording.end]
 
 
-def _disturbed_window(
-    recording: Recording, recordings: list[Recording], before: Before, ruin: bool, rng: np.random.Generator
+def _disturbed_window(recording: Recording, before: Before, rng: np.random.Generator) -> NDArray[np.float32]:
+    frames = _heard(recording, before, rng)
+    if rng.random() < 0.15:
+        frames = steady_noise(frames, rng.uniform(2.5, 9.0), rng)
+    out = speech_input(frames)
+    low, width = rng.integers(0, MEL_BINS - 6), rng.integers(0, 7)
+    out[:, :, low : low + width] = -1.0
+    at, length = rng.integers(0, WINDOW_FRAMES - 25), rng.integers(0, 25)
+    out[:, at : at + length] = -1.0
+    return out
+
+
+def _ruined_window(
+    recording: Recording, recordings: list[Recording], before: Before, rng: np.random.Generator
 ) -> NDArray[np.float32]:
+    crowd = [recordings[i].frames.astype(np.float32) for i in rng.integers(len(recordings), size=5)]
+    return speech_input(ruined(_heard(recording, before, rng), crowd, rng))
+
+
+def _heard(recording: Recording, before: Before, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Log-mel frames (n, MEL_BINS) up to some moment, at another speed, by another throat and microphone."""
     begin, end = recording.begin, recording.end
     if rng.random() < 0.2:  # a step falls in the middle of the sentence, too
         end = begin + int(rng.uniform(min(100, end - begin), end - begin))
@@ -107,18 +118,7 @@ def _disturbed_window(
         frames = np.concatenate([frames, recording.frames[end : end + tail].astype(np.float32)])
     if rng.random() < 0.2:
         frames = np.concatenate([before.frames(recording, rng), frames])
-    frames = _other_throat(frames, rng) + colour(rng)
-    if ruin:
-        crowd = [recordings[i].frames.astype(np.float32) for i in rng.integers(len(recordings), size=5)]
-        return speech_input(ruined(frames, crowd, rng))
-    if rng.random() < 0.15:
-        frames = steady_noise(frames, rng.uniform(2.5, 9.0), rng)
-    out = speech_input(frames)
-    low, width = rng.integers(0, MEL_BINS - 6), rng.integers(0, 7)
-    out[:, :, low : low + width] = -1.0
-    at, length = rng.integers(0, WINDOW_FRAMES - 25), rng.integers(0, 25)
-    out[:, at : at + length] = -1.0
-    return out
+    return _other_throat(frames, rng) + colour(rng)
 
 
 def _other_throat(frames: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

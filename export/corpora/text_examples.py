@@ -15,7 +15,6 @@ _TYPED_WEIGHT = 0.5
 """Weight of what was typed (tweets, comments) against what people said to each other."""
 _UNMARKED_SHARE = 0.4
 """Part of the training texts read without marks, as a recogniser writes them."""
-_RUINED_SHARE = 0.12
 _REPORTED = "MELD"
 
 
@@ -35,25 +34,27 @@ def text_examples(utterances: list[Utterance], vocabulary: Vocabulary) -> Exampl
     weights = importance * (1.0 / share) ** _CLASS_POWER
     weights = (weights / weights.mean()).astype(np.float32)
 
-    def make_inputs(
-        numbers: NDArray[np.int64], rng: np.random.Generator | None
-    ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-        batch, ruin = marked[numbers], np.zeros(len(numbers), np.bool_)
-        if rng is not None:
-            unmarked = rng.random(len(numbers)) < _UNMARKED_SHARE
-            batch = np.where(unmarked[:, None], plain[numbers], batch)
-            # a recogniser misses some words and writes [unk] for others; ruined, it writes others' words
-            ruin = rng.random(len(numbers)) < _RUINED_SHARE
-            rate = np.where(ruin, rng.uniform(0.4, 0.9, len(numbers)), 0.1)
-            wrong = (rng.random(batch.shape) < rate[:, None]) & (batch != PAD)
-            instead = np.where(ruin[:, None], rng.choice(pool, batch.shape), OUT_OF_VOCABULARY)
-            batch = np.where(wrong, instead, batch).astype(np.int32)
-        return batch, ruin
+    def make_inputs(numbers: NDArray[np.int64], rng: np.random.Generator | None) -> NDArray[np.int32]:
+        if rng is None:
+            return marked[numbers]
+        batch = read(numbers, rng)
+        missed = (rng.random(batch.shape) < 0.1) & (batch != PAD)  # a recogniser writes [unk] for some words
+        return np.where(missed, OUT_OF_VOCABULARY, batch).astype(np.int32)
+
+    def make_ruined(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
+        batch = read(numbers, rng)
+        rate = rng.uniform(0.4, 0.9, len(numbers))
+        wrong = (rng.random(batch.shape) < rate[:, None]) & (batch != PAD)
+        return np.where(wrong, rng.choice(pool, batch.shape), batch).astype(np.int32)
+
+    def read(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
+        unmarked = rng.random(len(numbers)) < _UNMARKED_SHARE
+        return np.where(unmarked[:, None], plain[numbers], marked[numbers])
 
     corpora = sorted(sizes, key=lambda name: (name != _REPORTED, name))
     of = np.array([u.dataset for u in utterances])
     targets = {name: Target(labels, np.where(of == name, weights, 0).astype(np.float32)) for name in corpora}
-    return Examples(make_inputs, targets)
+    return Examples(make_inputs, make_ruined, targets)
 
 
 def tokens_of(utterances: list[Utterance], vocabulary: Vocabulary, marks: bool) -> NDArray[np.int32]:

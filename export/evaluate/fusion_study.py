@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from export.evaluate.evaluation import Cell, Figure, Table
 from export.evaluate.intervals import accuracy_interval
-from export.evaluate.net_shelf import NetShelf, right
+from export.evaluate.net_shelf import NetShelf, right, scene
 from export.evaluate.pair_folds import Fold
 from export.nets.pair_fusion import Fusion, Recipe
 
@@ -31,7 +31,7 @@ class FusionStudy:
         name: of the corpus, for keys and titles.
         recipe: the one that every fusion is trained with.
         fusions: the ones to compare.
-        candidates: of which one is chosen for each fold, on people that are not scored.
+        candidates: of which one is chosen for each fold, on people that are not scored; none: nothing is chosen.
         in_context: sequences are videos; then the recipe is also tried in both directions.
         seeds: of the nets.
         reach, peer: what the chosen recipe must reach (None: nothing), and who scored what.
@@ -92,10 +92,13 @@ def fusion_study(
         a_priori = _trained(study, folds, [fixed] * len(folds), shelf)
         if both:
             add(f"{fixed.fusion}{suffix}", a_priori)
+        by_kind = {"recipe fixed": a_priori}
         candidates = [replace(candidate, both_directions=both) for candidate in study.candidates]
-        chosen = _trained(study, folds, [_choose(study, fold, candidates, shelf) for fold in folds], shelf)
-        add(f"recipe chosen on other people{suffix}", chosen)
-        for kind, scored in (("recipe fixed", a_priori), ("recipe chosen on other people", chosen)):
+        if candidates:
+            kind = "recipe chosen on other people"
+            by_kind[kind] = _trained(study, folds, [_choose(study, fold, candidates, shelf) for fold in folds], shelf)
+            add(f"{kind}{suffix}", by_kind[kind])
+        for kind, scored in by_kind.items():
             accuracy, low, high = accuracy_interval(scored.hits.mean(axis=0), person, seed)
             last = kind != "recipe fixed" and both == directions[-1]
             figures.append(
@@ -128,7 +131,7 @@ def _trained(study: FusionStudy, folds: Sequence[Fold], recipes: Sequence[Recipe
     hits = [
         np.concatenate(
             [
-                right(shelf.net(fold, recipe, seed, study.in_context), fold, study.in_context)
+                right(shelf.net(fold, recipe, seed, study.in_context), scene(fold, study.in_context))
                 for fold, recipe in zip(folds, recipes, strict=True)
             ]
         )
@@ -142,7 +145,7 @@ def _choose(study: FusionStudy, fold: Fold, candidates: Sequence[Recipe], shelf:
 
     def accuracy(recipe: Recipe) -> float:
         nets = [shelf.net(fold, recipe, seed, study.in_context, final=False) for seed in study.seeds]
-        return float(np.mean([right(net, fold, study.in_context, chosen=True).mean() for net in nets]))
+        return float(np.mean([right(net, scene(fold, study.in_context, chosen=True)).mean() for net in nets]))
 
     return max(candidates, key=accuracy)
 

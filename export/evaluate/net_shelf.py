@@ -2,15 +2,16 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.evaluate.pair_folds import Array, Fold, in_order, laid_back, sequences
+from export.evaluate.pair_folds import Array, Fold, Rows, in_order, laid_back, sequences
 from export.fit.pair_proxies import Proxies
-from export.nets.pair_fusion import PairFusion, Recipe, train_pair_fusion
+from export.nets.pair_fusion import PairFusion, Recipe, Sequences, train_pair_fusion
 
 
 class NetShelf:
@@ -61,31 +62,55 @@ class _Same:
         return id(self.thing)
 
 
-@torch.no_grad()
-def right(
-    net: PairFusion,
+@dataclass(frozen=True)
+class Scene:
+    """What nets are scored on: people of a fold, laid out as nets take it, with all proxies.
+
+    Attributes:
+        rows: numbers of the samples; `order`: of the same as sequences, see :func:`in_order`.
+    """
+
+    fold: Fold
+    rows: Rows
+    order: Rows
+    given: Sequences
+
+    def without_proxies(self) -> "Scene":
+        """The same, where the mean takes the place of what is dropped."""
+        return replace(self, given=replace(self.given, proxies={}))
+
+
+def scene(
     fold: Fold,
     in_context: bool,
-    trusted: NDArray[np.bool_] | None = None,
     proxies: Proxies | None = None,
     weighted: bool = True,
     features: Sequence[Array] | None = None,
     chosen: bool = False,
-) -> NDArray[np.float64]:
-    """1 where the net is right, 0 where it is wrong, of the fold's test samples, in the order of `fold.test`.
+) -> Scene:
+    """The fold's test people, or those settings are `chosen` on.
 
     Args:
-        trusted: (n, M) of the corpus: what else is replaced by proxies, or the mean; None: nothing.
-        features: in place of the fold's own.
-        chosen: score the `chosen` people instead of the test's.
+        in_context: sequences are videos, otherwise single samples.
+        proxies, weighted, features: see :func:`export.evaluate.pair_folds.sequences`.
     """
     rows = fold.chosen if chosen else fold.test
     order = in_order(fold, rows, in_context)
-    given = sequences(fold, order, proxies, weighted, features)
+    return Scene(fold, rows, order, sequences(fold, order, proxies, weighted, features))
+
+
+@torch.no_grad()
+def right(net: PairFusion, on: Scene, trusted: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """1 where the net is right, 0 where it is wrong, in the order of the scene's `rows`.
+
+    Args:
+        trusted: (n, M) of the corpus: what else is replaced by proxies, or the mean; None: nothing is.
+    """
+    labels = on.fold.labels
     if trusted is None:
-        trusted = np.ones((len(fold.labels), len(fold.features)), np.bool_)
-    effectual = torch.from_numpy(trusted[order])  # where a sequence has ended it is the last sample's: never read
-    logits, _ = net(given.filled(effectual), given.labels >= 0)
-    guess = laid_back(logits.argmax(dim=2).numpy(), order, len(fold.labels))
-    hit: NDArray[np.float64] = (guess[rows] == fold.labels[rows]).astype(np.float64)
+        trusted = np.ones((len(labels), len(on.fold.features)), np.bool_)
+    effectual = torch.from_numpy(trusted[on.order])  # where a sequence has ended it is another's: never read
+    logits, _ = net(on.given.filled(effectual), on.given.labels >= 0)
+    guess = laid_back(logits.argmax(dim=2).numpy(), on.order, len(labels))
+    hit: NDArray[np.float64] = (guess[on.rows] == labels[on.rows]).astype(np.float64)
     return hit

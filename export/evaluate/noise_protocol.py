@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from export.evaluate.evaluation import Cell, Figure, Table
 from export.evaluate.fold_check import FoldCheck, fit_check
 from export.evaluate.intervals import accuracy_interval
-from export.evaluate.net_shelf import NetShelf, right
+from export.evaluate.net_shelf import NetShelf, right, scene
 from export.evaluate.pair_damage import draw_ruined, pattern_name, patterns, with_noise
-from export.evaluate.pair_folds import Array, Fold, Rows, in_order
+from export.evaluate.pair_folds import Array, Fold, Rows
 from export.fit.pair_proxies import Proxies, make_proxies
 from export.nets.pair_fusion import Recipe
 
@@ -87,6 +87,7 @@ class _Rows:
     def __init__(self, equipped: Equipped, protocol: Protocol, shelf: NetShelf, seed: int) -> None:
         self._fold, self._proxies = equipped.fold, equipped.proxies
         self._equipped, self._protocol, self._shelf, self._seed = equipped, protocol, shelf, seed
+        self._clean = scene(self._fold, protocol.in_context, self._proxies)
         plain = replace(protocol.recipe, drop=0.0)
         dropping = replace(protocol.recipe, drop=DROP)
         self.plain = shelf.net(self._fold, plain, seed, protocol.in_context)
@@ -101,63 +102,49 @@ class _Rows:
         """Some modalities are never there."""
         there = np.zeros((len(self._fold.labels), len(self._fold.features)), np.bool_)
         there[:, list(kept)] = True
+        clean, mean = self._clean, self._clean.without_proxies()
         return {
-            "mean, net trained on whole samples": self._right(self.plain, there),
-            "proxies, net trained on whole samples": self._right(self.plain, there, proxies=True),
-            "mean, net trained with the mean": self._right(self.with_mean, there),
-            "proxies, net trained with proxies": self._right(self.with_proxies, there, proxies=True),
-            "oracle": self._right(self.oracle[kept], there),
+            "mean, net trained on whole samples": right(self.plain, mean, there),
+            "proxies, net trained on whole samples": right(self.plain, clean, there),
+            "mean, net trained with the mean": right(self.with_mean, mean, there),
+            "proxies, net trained with proxies": right(self.with_proxies, clean, there),
+            "oracle": right(self.oracle[kept], mean, there),
         }
 
     def noisy(self, draw: int) -> dict[str, Doubles]:
         """Three samples in four are ruined."""
         fold = self._fold
         rng = np.random.default_rng([self._seed, draw])
-        order = in_order(fold, fold.test, self._protocol.in_context)
+        order = self._clean.order
         ruined = np.zeros((len(fold.labels), len(fold.features)), np.bool_)
         for row, hit in zip(order, draw_ruined(len(order), len(fold.features), RUINED_SHARE, rng), strict=True):
             ruined[row[row >= 0]] = hit
-        noisy = [with_noise(f, ruined[:, m], rng) for m, f in enumerate(fold.features)]
-        everything = np.ones_like(ruined)
-        full = answerable(self._equipped.full, noisy, order)
-        paper = answerable(self._equipped.paper, noisy, order)
-        clean = answerable(self._equipped.full, fold.features, order)
+        features = [with_noise(f, ruined[:, m], rng) for m, f in enumerate(fold.features)]
+        noisy = scene(fold, self._protocol.in_context, self._proxies, features=features)
+        mean = noisy.without_proxies()
+        full, paper = (answerable(c, features, order) for c in (self._equipped.full, self._equipped.paper))
         return {
-            "clean": self._right(self.plain, everything),
-            "clean, with check and proxies": self._right(self.with_proxies, clean, proxies=True),
-            "noise, no check": self._right(self.plain, everything, noisy),
-            "noise, the paper's rule and proxies": self._right(self.with_proxies, paper, noisy, proxies=True),
-            "noise, check, ruined become the mean": self._right(self.plain, full, noisy),
-            "noise, the same, net trained so": self._right(self.with_mean, full, noisy),
-            "noise, check and proxies, net trained on whole samples": self._right(
-                self.plain, full, noisy, proxies=True
+            "clean": right(self.plain, self._clean),
+            "clean, with check and proxies": right(
+                self.with_proxies, self._clean, answerable(self._equipped.full, fold.features, order)
             ),
-            "noise, check and proxies, net trained with proxies": self._right(
-                self.with_proxies, full, noisy, proxies=True
-            ),
-            "noise, a faultless check and proxies": self._right(self.with_proxies, ~ruined, noisy, proxies=True),
+            "noise, no check": right(self.plain, noisy),
+            "noise, the paper's rule and proxies": right(self.with_proxies, noisy, paper),
+            "noise, check, ruined become the mean": right(self.plain, mean, full),
+            "noise, the same, net trained so": right(self.with_mean, mean, full),
+            "noise, check and proxies, net trained on whole samples": right(self.plain, noisy, full),
+            "noise, check and proxies, net trained with proxies": right(self.with_proxies, noisy, full),
+            "noise, a faultless check and proxies": right(self.with_proxies, noisy, ~ruined),
             "oracle: a net for exactly what is left": self._oracle(~ruined),
         }
 
-    def _right(
-        self, net: object, trusted: Bools, features: Sequence[Array] | None = None, proxies: bool = False
-    ) -> Doubles:
-        return right(
-            net,  # type: ignore[arg-type]
-            self._fold,
-            self._protocol.in_context,
-            trusted,
-            self._proxies if proxies else None,
-            features=features,
-        )
-
     def _oracle(self, there: Bools) -> Doubles:
-        out = np.zeros(len(self._fold.test))
+        out, clean = np.zeros(len(self._fold.test)), self._clean.without_proxies()
         for kept, net in self.oracle.items():
             mask = np.isin(np.arange(there.shape[1]), kept)
             mine = (there[self._fold.test] == mask).all(axis=1)
             if mine.any():
-                out[mine] = self._right(net, np.broadcast_to(mask, there.shape))[mine]
+                out[mine] = right(net, clean, np.broadcast_to(mask, there.shape))[mine]
         return out
 
 

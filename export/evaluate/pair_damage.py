@@ -25,7 +25,7 @@ def damaged(fold: Fold, modality: int, rows: Rows, damage: Damage, seed: int) ->
     clean = fold.features[modality]
     if damage == "noise":
         return with_noise(clean, np.isin(np.arange(len(clean)), rows), rng)
-    out = clean.copy()
+    out: Array = clean.copy()
     order = in_order(fold, rows, in_context=True)
     videos = [row[row >= 0] for row in order]
     for number, video in enumerate(videos):
@@ -42,7 +42,7 @@ def damaged(fold: Fold, modality: int, rows: Rows, damage: Damage, seed: int) ->
 def with_noise(features: Array, ruined: NDArray[np.bool_], rng: np.random.Generator) -> Array:
     """Gaussian noise of 1 / SNR times the features' mean power on the ruined ones of (n, size)."""
     power = float(np.square(features).mean())
-    noisy = features.copy()
+    noisy: Array = features.copy()
     noise = rng.normal(0.0, np.sqrt(power / SNR), features.shape).astype(np.float32)
     noisy[ruined] += noise[ruined]
     return noisy

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.evaluate.evaluation import Cell, ProxyPicture, ProxyRow, Table
-from export.evaluate.net_shelf import NetShelf, right
+from export.evaluate.net_shelf import NetShelf, right, scene
 from export.evaluate.noise_protocol import DROP, Equipped, Protocol
 from export.evaluate.pair_damage import with_noise
 from export.evaluate.pair_folds import Array, Fold
@@ -99,10 +99,10 @@ def _accuracy(
     recipe = replace(protocol.recipe, drop=DROP if trained else 0.0)
     for one, proxies in zip(equipped, made, strict=True):
         given = proxies if proxies.makers else None  # zero is what stands where there are no proxies
+        on = scene(one.fold, protocol.in_context, given, weighted)
         for seed in protocol.seeds:
             net = shelf.net(one.fold, recipe, seed, protocol.in_context, given if trained else None)
-            there = _without(one.fold, missing)
-            hits.append(right(net, one.fold, protocol.in_context, there, given, weighted))
+            hits.append(right(net, on, _without(one.fold, missing)))
     return float(np.mean(np.concatenate(hits)))
 
 

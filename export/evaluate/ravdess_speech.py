@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from export.corpora import recordings as recordings_module
 from export.corpora import speech_examples, speech_ruin
@@ -27,6 +26,7 @@ from export.evaluate.evaluation import Confusion, Figure
 from export.nets import encoder_training, whole_batches
 from export.nets import speech as speech_net
 from export.nets.devices import ONE_DEVICE
+from export.nets.encoder import EMOTION, Encoder
 from export.nets.encoder_training import EncoderTask, Examples, Schedule, train_encoder
 from export.nets.speech import SpeechEncoder
 
@@ -129,7 +129,7 @@ def cross_validated_speech(recordings: list[Recording], cache: Path, seed: int, 
 
     def learnt(name: str, from_: list[Recording], schedule: Schedule, start: EncoderTask | None) -> EncoderTask:
         train = speech_examples.speech_examples(from_)
-        encoder: nn.Module = deepcopy(start.encoder) if start else SpeechEncoder()
+        encoder: Encoder = deepcopy(start.encoder) if start else SpeechEncoder()
 
         def compute() -> Arrays:
             few = speech_examples.speech_examples(from_[:64])  # nothing is chosen by it
@@ -172,7 +172,7 @@ def cross_validated_speech(recordings: list[Recording], cache: Path, seed: int, 
     )
 
 
-def _task(encoder: nn.Module, train: Examples, schedule: Schedule, stored: Arrays) -> EncoderTask:
+def _task(encoder: Encoder, train: Examples, schedule: Schedule, stored: Arrays) -> EncoderTask:
     classes = {head: target.labels.shape[1] for head, target in train.targets.items()}
     task = EncoderTask(encoder, classes, schedule, steps=1)
     task.load_state_dict({name: torch.from_numpy(value) for name, value in stored.items()})
@@ -183,5 +183,5 @@ def _task(encoder: nn.Module, train: Examples, schedule: Schedule, stored: Array
 @torch.no_grad()
 def _answers(task: EncoderTask, inputs: torch.Tensor) -> tuple[Array, Array]:
     """Features (n, 64) and log-probabilities of what was intended (n, 8)."""
-    features = torch.cat([task.encoder(part) for part in torch.split(inputs, 128)])
+    features = torch.cat([task.encoder(part)[:, :EMOTION] for part in torch.split(inputs, 128)])
     return features.numpy(), task.heads["intended"](features).log_softmax(dim=1).numpy()

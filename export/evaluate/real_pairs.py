@@ -46,9 +46,10 @@ _RAVDESS_CANDIDATES = (_RAVDESS, replace(_RAVDESS, noise=(0.3, 1.0)), replace(_R
 _MOSI_TEXT = (
     "A sequence is a video's utterances in order; state is carried from the past only, as on a device, unless 'both "
     "directions' is said, which is how the published contextual LSTM reads. The corpus's text and face features were "
-    "made by nets that had seen the training labels, so that nothing can be chosen on the training split. 'Chosen': the "
-    "recipe is chosen on one half of the test videos and scored on the other half, and the other way round; no person is in "
-    "both. The four candidates and the fixed recipe were themselves narrowed down while this test split was looked at."
+    "made by nets that had seen the training labels, so that nothing can be chosen on the training split. 'Chosen': "
+    "the recipe is chosen on one half of the test videos and scored on the other half, and the other way round; no "
+    "person is in both. The four candidates and the fixed recipe were themselves narrowed "
+    "down while this test split was looked at."
 )
 _RAVDESS_TEXT = (
     "Six folds by actor, four actors each; a sequence is one performance. 'Chosen': on eight of the other actors, then "
@@ -101,8 +102,8 @@ def real_pairs_evaluation(
             found.rocs += rocs
             tick()
         for protocol, folds, target, labels in (
-            (Protocol(mosi.name, _MOSI_ALONE, False, seeds[:2], 5), mosi_folds, _SPEECH, mosi.label_names),
-            (Protocol(ravdess.name, _RAVDESS, False, seeds[:2], 5), ravdess_folds, _FACE, ravdess.label_names),
+            (Protocol(mosi.name, _MOSI_ALONE, False, seeds[:2], 4), mosi_folds, _SPEECH, mosi.label_names),
+            (Protocol(ravdess.name, _RAVDESS, False, seeds[:2], 4), ravdess_folds, _FACE, ravdess.label_names),
         ):
             _method(found, protocol, folds, target, labels, shelf, seed, tick)
         in_context = Protocol(mosi.name, _MOSI, True, seeds[:2], 10)
@@ -132,6 +133,7 @@ def _ravdess_studies(
         main,
         name=f"{pairs.name}-own-scale",
         fusions=(_M3ER,),
+        candidates=(),
         reach=None,
         text=_RAVDESS_TEXT + "Each person's features are put on the person's own scale by the mean and spread of all "
         "their samples, without labels: what a robot could learn that knows somebody for a while. Not comparable with "

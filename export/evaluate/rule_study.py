@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from export.evaluate.evaluation import Cell, Table
 from export.evaluate.fold_check import FoldCheck, fit_check
-from export.evaluate.net_shelf import NetShelf, right
+from export.evaluate.net_shelf import NetShelf, right, scene
 from export.evaluate.noise_protocol import DROP, RUINED_SHARE, Equipped, Protocol, answerable
 from export.evaluate.pair_damage import damaged, draw_ruined, with_noise
 from export.evaluate.pair_folds import Array, Fold, in_order
@@ -42,6 +42,7 @@ def rule_study(
                     name: np.ones_like(ruined) if check is None else answerable(check, features, order)
                     for name, check in checks.items()
                 }
+                on = scene(one.fold, protocol.in_context, one.proxies, features=features)
                 trusts["a faultless check"] = ~ruined if condition != "clean" else np.ones_like(ruined)
                 for name, trusted in trusts.items():
                     for net_seed in protocol.seeds:
@@ -52,7 +53,7 @@ def rule_study(
                             protocol.in_context,
                             one.proxies,
                         )
-                        hits = right(net, one.fold, protocol.in_context, trusted, one.proxies, features=features)
+                        hits = right(net, on, trusted)
                         found.setdefault(name, {}).setdefault(condition, []).append(hits)
         tick()
     rows: list[list[Cell]] = [

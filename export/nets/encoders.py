@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from edge.perceive import face_crop, log_mel, tokens
 from edge.perceive.tokens import Vocabulary
@@ -16,11 +15,13 @@ from export.corpora import speech_examples as speech
 from export.corpora import text_examples as text
 from export.corpora.cache import Arrays, cached, source_digest
 from export.corpora.everything import Corpora
+from export.nets import encoder as encoder_module
 from export.nets import encoder_training, whole_batches
 from export.nets import face as face_net
 from export.nets import speech as speech_net
 from export.nets import text as text_net
 from export.nets.devices import Devices
+from export.nets.encoder import Encoder
 from export.nets.encoder_training import EncoderTask, Examples, Schedule, train_encoder
 
 
@@ -47,7 +48,7 @@ def train_encoders(
     return {m: _encoder(m, corpora, vocabulary, cache, seed, getattr(schedules, m), devices) for m in MODALITIES}
 
 
-def untrained(modality: Modality, corpora: Corpora, vocabulary: Vocabulary) -> nn.Module:
+def untrained(modality: Modality, corpora: Corpora, vocabulary: Vocabulary) -> Encoder:
     """A new encoder with random weights; the text encoder's words start from GloVe."""
     if modality == "face":
         return face_net.FaceEncoder()
@@ -86,7 +87,7 @@ def _encoder(
         return {name: value.numpy() for name, value in task.state_dict().items()}
 
     sums = {name: [float(np.square(t.labels).sum()), float(t.weights.sum())] for name, t in train.targets.items()}
-    code = source_digest(*_CODE[modality], encoder_training, whole_batches)
+    code = source_digest(*_CODE[modality], encoder_module, encoder_training, whole_batches)
     depends_on = [code, asdict(schedule), seed, len(train), sums]
     stored = cached(cache, f"{modality}-encoder", depends_on, compute)
     classes = {head: target.labels.shape[1] for head, target in train.targets.items()}

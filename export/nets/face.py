@@ -6,8 +6,7 @@ convolutions train four times faster on a CPU than depthwise ones and run as fas
 
 from torch import Tensor, nn
 
-DIM = 64
-"""Floats in every encoder's feature vector."""
+from export.nets.encoder import Encoder
 
 
 def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
@@ -36,12 +35,11 @@ class _Residual(nn.Module):
         return y.relu()
 
 
-class FaceEncoder(nn.Module):
+class FaceEncoder(Encoder):
     """Standardised grey faces, float32 (batch, 1, 48, 48), to features, float32 (batch, 64)."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
+        body = nn.Sequential(
             _conv(1, 32, 2),
             _Residual(32, 32, 1),
             _Residual(32, 64, 2),
@@ -50,10 +48,5 @@ class FaceEncoder(nn.Module):
             _Residual(96, 96, 1),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            nn.Dropout(0.1),
-            nn.Linear(96, DIM),
         )
-
-    def forward(self, face: Tensor) -> Tensor:
-        features: Tensor = self.net(face)
-        return features
+        super().__init__(body, pooled=96, dropout=0.1)

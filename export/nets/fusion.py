@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edge.reading import MODALITIES
-from export.nets.face import DIM
+from export.nets.encoder import DIM
 
 HIDDEN = 32
 MEMORY = 64

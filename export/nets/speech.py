@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from export.nets.face import DIM
+from export.nets.encoder import Encoder
 
 _CHANNELS = 80
 
@@ -13,6 +13,7 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: tuple[int, int]) -> nn
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
+        nn.Dropout2d(0.05),
     )
 
 
@@ -29,8 +30,8 @@ class _Dilated(nn.Module):
         return x + y.relu()
 
 
-class SpeechEncoder(nn.Module):
-    """Log-mel windows, float32 (batch, 1, 300, 48), to features, float32 (batch, 64)."""
+class _Body(nn.Module):
+    """Log-mel (batch, 1, 300, 48) to what was heard over the window: (batch, 240)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +46,6 @@ class SpeechEncoder(nn.Module):
         )  # -> (batch, 80, 75, 1)
         self.over_time = nn.Sequential(*[_Dilated(_CHANNELS, dilation) for dilation in (1, 2, 4)])
         self.attention = nn.Conv2d(_CHANNELS, 1, 1)
-        self.project = nn.Sequential(nn.Dropout(0.2), nn.Linear(3 * _CHANNELS, DIM))
 
     def forward(self, log_mel: Tensor) -> Tensor:
         x = self.over_time(self.squeeze(self.front(log_mel)))
@@ -53,5 +53,11 @@ class SpeechEncoder(nn.Module):
         attended = (weight * x).sum(dim=(2, 3))
         mean = x.mean(dim=(2, 3))
         spread = (x - mean[:, :, None, None]).square().mean(dim=(2, 3)).add(1e-5).sqrt()
-        features: Tensor = self.project(torch.cat([attended, mean, spread], dim=1))
-        return features
+        return torch.cat([attended, mean, spread], dim=1)
+
+
+class SpeechEncoder(Encoder):
+    """Log-mel windows, float32 (batch, 1, 300, 48), to features, float32 (batch, 64)."""
+
+    def __init__(self) -> None:
+        super().__init__(_Body(), pooled=3 * _CHANNELS, dropout=0.2)

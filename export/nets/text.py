@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from edge.perceive.tokens import PAD
-from export.nets.face import DIM
+from export.nets.encoder import Encoder
 
 EMBEDDING = 64
 """The first 50 start from GloVe 6B's smallest vectors where it has the word."""
@@ -12,8 +12,8 @@ EMBEDDING = 64
 _WIDTHS = {1: 64, 3: 128, 5: 64}
 
 
-class TextEncoder(nn.Module):
-    """Tokens, int32 (batch, 32), to features, float32 (batch, 64)."""
+class _Body(nn.Module):
+    """Tokens (batch, 32) to what was said: (batch, 320)."""
 
     def __init__(self, vocabulary: int) -> None:
         super().__init__()
@@ -22,12 +22,24 @@ class TextEncoder(nn.Module):
         self.convolutions = nn.ModuleList(
             [nn.Conv1d(EMBEDDING, channels, width, padding=width // 2) for width, channels in _WIDTHS.items()]
         )
-        self.project = nn.Sequential(nn.Dropout(0.4), nn.Linear(sum(_WIDTHS.values()) + EMBEDDING, DIM))
 
     def forward(self, tokens: Tensor) -> Tensor:
         there = (tokens != PAD).float()[:, None]
         x = self.dropout(self.embedding(tokens)).transpose(1, 2) * there
         pooled = [(conv(x).relu() * there).amax(dim=2) for conv in self.convolutions]
         count = there.sum(dim=2).clamp(min=1.0).sqrt()
-        features: Tensor = self.project(torch.cat([*pooled, x.sum(dim=2) / count], dim=1))
-        return features
+        return torch.cat([*pooled, x.sum(dim=2) / count], dim=1)
+
+
+class TextEncoder(Encoder):
+    """Tokens, int32 (batch, 32), to features, float32 (batch, 64)."""
+
+    def __init__(self, vocabulary: int) -> None:
+        body = _Body(vocabulary)
+        super().__init__(body, pooled=sum(_WIDTHS.values()) + EMBEDDING, dropout=0.4)
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """The words' vectors."""
+        body: _Body = self.body  # type: ignore[assignment]
+        return body.embedding

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 class WholeBatches(IterableDataset[tuple[Tensor, ...]]):
-    """For training: (inputs, ruined, numbers of the samples), shuffled, without a short last batch.
-    For validation (no seed): (inputs, ruined, labels, weights of the first target), in order.
+    """For training: (inputs, numbers of the samples), shuffled, without a short last batch.
+    For validation (no seed): (inputs, labels, weights of the first target), in order.
 
     Every process draws the same order and takes its own part of each batch, so that two processes take the very
     steps that one would take.
@@ -51,9 +51,8 @@ class WholeBatches(IterableDataset[tuple[Tensor, ...]]):
             mine = numbers[k * self._batch : (k + 1) * self._batch]
             if self._seed is not None:
                 mine = mine[rank :: self._processes]
-            inputs, ruined = self._examples.make_inputs(mine, rng)
-            made = (torch.from_numpy(inputs), torch.from_numpy(ruined))
+            inputs = torch.from_numpy(self._examples.make_inputs(mine, rng))
             if self._seed is not None:
-                yield (*made, torch.from_numpy(mine))
+                yield inputs, torch.from_numpy(mine)
             else:
-                yield (*made, torch.from_numpy(first.labels[mine]), torch.from_numpy(first.weights[mine]))
+                yield inputs, torch.from_numpy(first.labels[mine]), torch.from_numpy(first.weights[mine])
