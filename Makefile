@@ -9,7 +9,7 @@ DATA   ?= ../shared/data
 # Debian packages: a voice for making clips, and what PyAudio compiles against.
 SYSTEM_PACKAGES := espeak-ng portaudio19-dev gcc python3-dev python3-venv
 
-.PHONY: help run test live system lint train clip clean
+.PHONY: help run test live system lint train evaluate clip clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -32,7 +32,11 @@ system:  ## install the Debian packages that tests and live microphones need (as
 	$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq $(SYSTEM_PACKAGES)
 
 train: $(VENV)/.everything  ## train the default bundle from nothing (DATA=../shared/data)
-	$(BIN)/m3er-export train --data $(DATA) --out edge/bundles/default
+	$(BIN)/m3er-export train --data $(DATA)
+	$(BIN)/m3er-export bundle --data $(DATA) --out edge/bundles/default
+
+evaluate: $(VENV)/.everything  ## score the default bundle: out/report.html, out/evaluation.json (DATA=../shared/data)
+	$(BIN)/m3er-export evaluate --bundle edge/bundles/default --data $(DATA) --out out
 
 clip: $(VENV)/.everything  ## make the sample clip anew
 	$(BIN)/m3er-export sample-clip --out edge/samples/clip.mp4 --seed 1 --voice en-us+f4

@@ -6,6 +6,7 @@ import warnings
 
 from edge.command_line import run_command
 from export import bundle, prepare, sample_clip, train
+from export.evaluate import evaluate
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
             ("prepare", prepare, "read corpora and compute their features once"),
             ("train", train, "train the encoders"),
             ("bundle", bundle, "make a bundle: convert, fit, score"),
+            ("evaluate", evaluate, "score a bundle: evaluation.json and report.html"),
             ("sample-clip", sample_clip, "make a clip with known faults, for trying out and for tests"),
         ),
         arguments,

@@ -30,8 +30,8 @@ def test_a_damaged_face_is_a_face_and_farther_from_it_with_severity(kind: str) -
         assert (shots[0] == spoil(FACE, severity, np.random.default_rng(0))).all()
         change.append(np.mean([np.abs(shot.astype(float) - FACE).mean() for shot in shots]))
     assert change[0] > 1.0
-    assert change[0] < change[2] or kind == "wrong crop"  # which part it shows matters more than how small it is
-    assert change[0] < change[2]
+    if kind != "wrong crop":  # which part of the face it shows matters more there than how small the part is
+        assert change[0] < change[2]
 
 
 @pytest.mark.parametrize("kind", sound_damage.KINDS)
