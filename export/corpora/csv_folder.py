@@ -81,7 +81,7 @@ def _clip(folder: Path, row: dict[str, str], labels: Sequence[str], where: str) 
         raise M3erError(f"{where}: the clip ends at {end_s} s, not after its beginning")
     part = "" if begin_s is None and end_s is None else f"@{begin_s or 0.0:g}-{'' if end_s is None else f'{end_s:g}'}"
     return Clip(
-        dataset="csv",
+        dataset=folder.resolve().name,
         name=path + part,
         speaker=speaker,
         split=split,
