@@ -9,9 +9,12 @@ import pytest
 
 from edge.bundle import open_bundle
 from edge.errors import M3erError
-from export.bundle import Plan, make_bundle
+from export.bundle import Plan, figures_of, make_bundle
 from export.cli import main
 from export.corpora.everything import Corpora, read_corpora
+from export.evaluate.damage_moments import KINDS, DamageMoments
+from export.evaluate.damage_study import damage_study
+from export.evaluate.parts import part_answers, worst_mistakes
 from export.fuse import FusionPlan
 from export.nets.encoder_training import Schedule
 from export.nets.encoders import Schedules
@@ -33,9 +36,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-def test_corpora_to_bundle(data: Path, cache: Path, tmp_path: Path) -> None:
-    out = tmp_path / "bundle"
+@pytest.fixture(scope="module")
+def out(data: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle trained on the tiny corpora."""
+    out = tmp_path_factory.mktemp("made") / "bundle"
     make_bundle(read_corpora(data, cache, 0), out, "tiny", cache, 0, SHORT)
+    return out
+
+
+def test_corpora_to_bundle(out: Path) -> None:
     bundle = open_bundle(out)
     assert bundle.manifest.name == "tiny"
     assert {v.net for v in bundle.manifest.nets} == {"face", "speech", "text", "fusion"}
@@ -46,7 +55,30 @@ def test_corpora_to_bundle(data: Path, cache: Path, tmp_path: Path) -> None:
     card = (out / "card.md").read_text()
     assert "surrogate" in card
     assert "| vote-matched pairs, no face |" in card
-    assert [p.name for p in tmp_path.iterdir()] == ["bundle"], "nothing half-written lies beside it"
+    assert [p.name for p in out.parent.iterdir()] == ["bundle"], "nothing half-written lies beside it"
+
+
+def test_the_evaluation_of_a_bundle_gives_its_cards_figures(out: Path, data: Path, cache: Path) -> None:
+    bundle, corpora = open_bundle(out), read_corpora(data, cache, 0)
+    stored = [f["value"] for f in bundle.manifest.metrics["figures"]]
+    assert [f.value for f in figures_of(bundle, corpora, 0)] == stored
+    mistakes = worst_mistakes(part_answers(bundle, corpora), 10)
+    assert all(m.truth != m.guess for m in mistakes)
+    assert [m.confidence for m in mistakes] == sorted((m.confidence for m in mistakes), reverse=True)
+
+
+def test_every_damage_is_measured_on_every_modality(out: Path, data: Path, cache: Path) -> None:
+    bundle, corpora = open_bundle(out), read_corpora(data, cache, 0)
+    moments = [DamageMoments(bundle, corpora, data / "speech", s, 12, 0) for s in ("validation", "test")]
+    study = damage_study(bundle.tables, *moments)
+    kinds = {(m, kind) for m, of in KINDS.items() for kind in of}
+    assert {(row[0], row[1]) for row in study.tables[0].rows} >= kinds
+    assert all(0.0 <= figure.value <= 1.0 for figure in study.figures)
+    assert [len(roc.curves) for roc in study.rocs] == [len(of) for of in KINDS.values()]
+    clean = moments[1].clean()
+    assert all(np.isfinite(f).all() and f.shape == clean["face"].shape for f in clean.values())
+    silent = moments[1].damaged_sounds("muted", 2)
+    assert moments[1].sensor_fired(silent).all(), "the sensor knows a dead microphone by itself"
 
 
 def _no_one_on_two_sides(corpora: Corpora) -> None:
