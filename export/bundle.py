@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Bundle
-from edge.reading import Modality
+from edge.perceive.tokens import Vocabulary
+from edge.reading import MODALITIES, Modality
 from export.bundle_of_clips import bundle_of_clips
 from export.bundle_writer import check_target
 from export.card import VOTE_MATCHED
@@ -18,7 +19,7 @@ from export.convert.bundle_nets import convert_encoders, encode_by_file
 from export.corpora.emotions import EMOTIONS
 from export.corpora.everything import Corpora, read_corpora
 from export.corpora.owned import read_owned
-from export.corpora.vote_matched import paired_steps
+from export.corpora.vote_matched import Encode, paired_steps
 from export.evaluate.evaluation import Figure
 from export.evaluate.parts import part_answers, part_figures
 from export.evaluate.whole_step import test_moments, whole_step_figures
@@ -27,9 +28,12 @@ from export.heads import HEADS, heads_file
 from export.nets.devices import ONE_DEVICE, Devices
 from export.nets.encoder import EMOTION
 from export.nets.encoder_training import EncoderTask
-from export.nets.encoders import Schedules
+from export.nets.encoders import Schedules, examples
 from export.options import add_data, add_devices, devices
 from export.train import trained
+
+_RUINED = 400
+"""Ruined validation inputs a modality, for the limit of what counts as damaged."""
 
 DEFAULT_BUNDLE = Path(__file__).parent.parent / "edge" / "bundles" / "default"
 
@@ -98,6 +102,7 @@ def make_bundle(
             nets=nets,
             encoders=variants,
             ruin=_ruin_detectors(encoders),
+            ruined={m: _ruined(m, corpora, vocabulary, encode[m], seed) for m in MODALITIES},
             vocabulary=vocabulary,
             beside={HEADS: heads_file(encoders)},
             matching=matching,
@@ -114,6 +119,14 @@ def figures_of(bundle: Bundle, corpora: Corpora, seed: int) -> list[Figure]:
         *part_figures(part_answers(bundle, corpora)),
         *whole_step_figures(bundle, "vote-matched pairs", moments, people),
     ]
+
+
+def _ruined(
+    modality: Modality, corpora: Corpora, vocabulary: Vocabulary, encode: Encode, seed: int
+) -> NDArray[np.float32]:
+    made_from = examples(modality, corpora, vocabulary, "validation")
+    rng = np.random.default_rng(seed)
+    return encode(made_from.make_ruined(rng.choice(len(made_from), min(_RUINED, len(made_from)), replace=False), rng))
 
 
 def _ruin_detectors(encoders: Mapping[Modality, EncoderTask]) -> dict[Modality, NDArray[np.float32]]:

@@ -35,6 +35,7 @@ class Protocol:
         in_context: sequences are videos and the damage lasts for a whole video; otherwise single samples.
         seeds: of the nets.
         draws: how often the damage is drawn.
+        text: what else is to be known of the data.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Protocol:
     in_context: bool
     seeds: tuple[int, ...]
     draws: int
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,20 +183,27 @@ def noise_protocol(
     key = f"{protocol.name}{'-context' if protocol.in_context else ''}"
     scored = {name: np.mean(values, axis=0) for name, values in noisy.items()}
     return [
-        _noise_table(title, key, scored, person, protocol, seed),
+        _noise_table(title, key, scored, person, equipped[0].fold.labels[rows_of], protocol, seed),
         _missing_table(title, key, equipped[0].fold, missing),
     ], [_gap_figure(title, scored, person, seed)]
 
 
 def _noise_table(
-    title: str, key: str, scored: dict[str, Doubles], person: NDArray[np.str_], protocol: Protocol, seed: int
+    title: str,
+    key: str,
+    scored: dict[str, Doubles],
+    person: NDArray[np.str_],
+    labels: NDArray[np.int64],
+    protocol: Protocol,
+    seed: int,
 ) -> Table:
     oracle = scored["oracle: a net for exactly what is left"]
     rows: list[list[Cell]] = []
     for name, hits in scored.items():
         accuracy, low, high = accuracy_interval(hits, person, seed)
+        recall = float(np.mean([hits[labels == c].mean() for c in np.unique(labels)]))
         gap, gap_low, gap_high = accuracy_interval(hits - oracle, person, seed)
-        rows.append([name, accuracy, low, high, gap, gap_low, gap_high])
+        rows.append([name, accuracy, low, high, gap, gap_low, gap_high, recall])
     unit = "video (for the whole of it; the check looks at 8 samples)" if protocol.in_context else "sample"
     return Table(
         key=f"{key}-noise",
@@ -204,8 +213,9 @@ def _noise_table(
         f"0.01; what is ruined is drawn for each {unit}, {protocol.draws} times, and every row means "
         f"{len(protocol.seeds)} net seeds. The oracle knows what is ruined, and is a net of the same kind trained for "
         "exactly the modalities left. Intervals: 95 %, people drawn anew. Where nothing is effectual, the device "
-        "says 'unknown'; here the answer is then made from what lies inside its cloud.",
-        columns=["", "accuracy", "low", "high", "minus oracle", "low ", "high "],
+        "says 'unknown'; here the answer is then made from what lies inside its cloud. Accuracy "
+        "favours whoever guesses the class that is frequent in the test; mean recall does not. " + protocol.text,
+        columns=["", "accuracy", "low", "high", "minus oracle", "low ", "high ", "mean recall"],
         rows=rows,
     )
 

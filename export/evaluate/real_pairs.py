@@ -51,6 +51,12 @@ _MOSI_TEXT = (
     "person is in both. The four candidates and the fixed recipe were themselves narrowed "
     "down while this test split was looked at."
 )
+_MOSI_NOISE_TEXT = (
+    "Noise at SNR 0.01 does not ruin this corpus's text: most of its variance lies in the one direction that tells the "
+    "class (36 against 91 of the noise there), and a logistic regression is still right on .64 of drowned texts, more "
+    "than anything regenerated from face and voice. So the oracle, which looks away from what is drowned, is no ceiling, "
+    "and dropping the text costs more than the noise did."
+)
 _RAVDESS_TEXT = (
     "Six folds by actor, four actors each; a sequence is one performance. 'Chosen': on eight of the other actors, then "
     "trained on all twenty. "
@@ -102,11 +108,16 @@ def real_pairs_evaluation(
             found.rocs += rocs
             tick()
         for protocol, folds, target, labels in (
-            (Protocol(mosi.name, _MOSI_ALONE, False, seeds[:2], 4), mosi_folds, _SPEECH, mosi.label_names),
+            (
+                Protocol(mosi.name, _MOSI_ALONE, False, seeds[:2], 4, _MOSI_NOISE_TEXT),
+                mosi_folds,
+                _SPEECH,
+                mosi.label_names,
+            ),
             (Protocol(ravdess.name, _RAVDESS, False, seeds[:2], 4), ravdess_folds, _FACE, ravdess.label_names),
         ):
             _method(found, protocol, folds, target, labels, shelf, seed, tick)
-        in_context = Protocol(mosi.name, _MOSI, True, seeds[:2], 10)
+        in_context = Protocol(mosi.name, _MOSI, True, seeds[:2], 10, _MOSI_NOISE_TEXT)
         tables, figures = noise_protocol(equip(mosi_folds, in_context, seed), in_context, shelf, seed, tick)
         found.tables += tables
         found.figures += figures

@@ -18,8 +18,10 @@ _DIMENSIONS = (2, 4, 6, 8, 12, 16)
 def projections(features: Mapping[Modality, Array], dimensions: int, shrinkage: float) -> Projections:
     """H_ij and H_ji (dimensions, dim) of each pair, by regularised CCA on standardised features (n, dim).
 
-    Each canonical dimension is scaled by the root of its canonical correlation: Pearson's rho over the dimensions is
-    then weighted by how much the two modalities share in each.
+    Each canonical dimension is scaled by its canonical correlation, so that Pearson's rho counts most where the two
+    modalities share most. On vote-matched validation pairs this took the ROC area of matched against mismatched
+    moments from .65, .60, .57 (face-speech, face-text, speech-text; 16 dimensions alike) to .74, .66, .62; the
+    likelihood ratio of Gaussian pairs against strangers gives .73, .66, .61.
     """
     found: Projections = {}
     for i, j in PAIRS:
@@ -28,7 +30,7 @@ def projections(features: Mapping[Modality, Array], dimensions: int, shrinkage: 
         u, v = features[i] @ h_ij.T, features[j] @ h_ji.T
         h_ij, h_ji = h_ij / u.std(axis=0)[:, None], h_ji / v.std(axis=0)[:, None]
         shared = np.mean(u / u.std(axis=0) * v / v.std(axis=0), axis=0)
-        weight = np.sqrt(np.clip(shared, 1e-3, 1.0))[:, None]
+        weight = np.clip(shared, 1e-3, 1.0)[:, None]
         found[i, j] = np.ascontiguousarray(weight * h_ij, np.float32)
         found[j, i] = np.ascontiguousarray(weight * h_ji, np.float32)
     return found

@@ -30,7 +30,17 @@ def density_limit(standardised: Array, whiten: Array, inside: float) -> float:
     return float(np.quantile(np.square(standardised @ whiten.T).mean(axis=1), inside))
 
 
-def damage_limit(standardised: Array, damage: Array, inside: float) -> Array:
-    """The damage detector (dim + 1,) with its constant moved so that a share `inside` of clean features is below 0."""
-    clean = standardised @ damage[:-1] + damage[-1]
-    return np.append(damage[:-1], damage[-1] - np.quantile(clean, inside)).astype(np.float32)
+def damage_limit(standardised: Array, damage: Array, inside: float, ruined: Array | None) -> Array:
+    """The damage detector (dim + 1,) with its constant moved to where it may say "damaged".
+
+    Never inside the cloud: a share `inside` of clean features stays below 0. Where ruined features lie far beyond
+    that, half the way to the lowest tenth of them: people and microphones unlike the corpus's get the room between.
+
+    Args:
+        standardised: clean features (n, dim).
+        ruined: ruined ones (m, dim); None where there are none: the detector's own constant is kept, unless it cuts
+            into the cloud.
+    """
+    edge = float(np.quantile(standardised @ damage[:-1] + damage[-1], inside))
+    beyond = 0.0 if ruined is None else (edge + float(np.quantile(ruined @ damage[:-1] + damage[-1], 0.1))) / 2
+    return np.append(damage[:-1], damage[-1] - max(edge, beyond)).astype(np.float32)

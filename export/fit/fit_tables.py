@@ -33,12 +33,18 @@ def standardised(tables: Tables, pairs: PairedSteps) -> dict[Modality, Array]:
 
 
 def fit_tables(
-    matching: PairedSteps, validation: PairedSteps, ruin: Mapping[Modality, Array], seed: int
+    matching: PairedSteps,
+    validation: PairedSteps,
+    ruin: Mapping[Modality, Array],
+    ruined: Mapping[Modality, Array],
+    seed: int,
 ) -> tuple[Tables, float]:
     """All tables, and the ridge of the proxies.
 
     Args:
         ruin: per modality (dim + 1,): weights and constant of the encoder's own head for ruined inputs.
+        ruined: features of ruined validation inputs as the encoder gives them, (n, dim), of the modalities that have
+            some.
     """
     moments = {m: f.reshape(-1, f.shape[-1]) for m, f in matching.features.items()}
     together = matching.present.reshape(-1, len(MODALITIES)).all(axis=1)
@@ -62,7 +68,15 @@ def fit_tables(
     held_out_whole = {m: f[whole] for m, f in held_out.items()}
     flat = {m: f[:, -1] for m, f in held_out_whole.items()}
     limits = {m: density_limit(flat[m], tables.whiten[m], INSIDE_CLOUD) for m in MODALITIES}
-    damage = {m: damage_limit(flat[m], tables.damage[m], INSIDE_CLOUD) for m in MODALITIES}
+    damage = {
+        m: damage_limit(
+            flat[m],
+            tables.damage[m],
+            INSIDE_CLOUD,
+            tables.standardise(m, ruined[m]) if m in ruined else None,
+        )
+        for m in MODALITIES
+    }
     tables = replace(tables, density_limit=limits, damage=damage)
     chosen = choose_projections(paired, held_out_whole, CHECK_WINDOW_STEPS, SHRINKAGE)
     tables = replace(tables, projection=chosen)
