@@ -28,7 +28,7 @@ from export.heads import HEADS, heads_file
 from export.nets.devices import ONE_DEVICE, Devices
 from export.nets.encoder import EMOTION
 from export.nets.encoder_training import EncoderTask
-from export.nets.encoders import Schedules, examples
+from export.nets.encoders import Schedules, damage_examples
 from export.options import add_data, add_devices, devices
 from export.train import trained
 
@@ -124,9 +124,9 @@ def figures_of(bundle: Bundle, corpora: Corpora, seed: int) -> list[Figure]:
 def _ruined(
     modality: Modality, corpora: Corpora, vocabulary: Vocabulary, encode: Encode, seed: int
 ) -> NDArray[np.float32]:
-    made_from = examples(modality, corpora, vocabulary, "validation")
+    made_from = damage_examples(modality, corpora, vocabulary, "validation")
     rng = np.random.default_rng(seed)
-    return encode(made_from.make_ruined(rng.choice(len(made_from), min(_RUINED, len(made_from)), replace=False), rng))
+    return encode(made_from.ruined(rng.integers(made_from.size, size=_RUINED), rng))
 
 
 def _ruin_detectors(encoders: Mapping[Modality, EncoderTask]) -> dict[Modality, NDArray[np.float32]]:

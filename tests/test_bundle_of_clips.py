@@ -19,7 +19,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample clip as many short clips of nine people: enough to see every command through, not to learn from."""
     folder = tmp_path_factory.mktemp("clips")
     (folder / "clip.mp4").symlink_to(SAMPLES / "clip.mp4")
-    rows = []
+    rows: list[dict[str, object]] = []
     for begin_s, end_s in _GOOD_S:
         for k in range(int((end_s - begin_s - 2.0) / 0.1)):
             start = begin_s + k * 0.1

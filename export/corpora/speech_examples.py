@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from edge.perceive.log_mel import FRAME_HOP_S, MEL_BINS, WINDOW_FRAMES, speech_input
 from export.corpora.emotions import CALM, EMOTIONS
 from export.corpora.recordings import Recording
-from export.corpora.speech_ruin import colour, ruined, steady_noise
+from export.corpora.speech_ruin import colour, ruined, steady_noise, strange
+from export.nets.damage_training import DamageExamples
 from export.nets.encoder_training import Examples, Target
 
 _SMOOTHING = 0.05
@@ -33,17 +34,31 @@ def speech_examples(recordings: list[Recording]) -> Examples:
             return np.stack([window(recordings[i], recordings[i].end) for i in numbers])
         return np.stack([_disturbed_window(recordings[i], before, rng) for i in numbers])
 
-    def make_ruined(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        return np.stack([_ruined_window(recordings[i], recordings, before, rng) for i in numbers])
-
     return Examples(
         make_inputs,
-        make_ruined,
         {
             "intended": Target(np.asarray(intended, np.float32), weights),
             "heard": Target(heard, np.asarray(weights / 2, np.float32)),
         },
     )
+
+
+def speech_damage_examples(recordings: list[Recording]) -> DamageExamples:
+    """Sound: voices, rooms and microphones that no corpus has, a synthetic voice's buzz among them."""
+    before = Before(recordings)
+
+    def sound(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        heard = (_heard(recordings[i], before, rng) for i in numbers)
+        return np.stack([speech_input(strange(frames, rng)) for frames in heard])
+
+    def spoilt(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        made = []
+        for i in numbers:
+            crowd = [recordings[k].frames.astype(np.float32) for k in rng.integers(len(recordings), size=5)]
+            made.append(speech_input(ruined(_heard(recordings[i], before, rng), crowd, rng)))
+        return np.stack(made)
+
+    return DamageExamples(sound, spoilt, len(recordings))
 
 
 class Before:
@@ -96,13 +111,6 @@ def _disturbed_window(recording: Recording, before: Before, rng: np.random.Gener
     at, length = rng.integers(0, WINDOW_FRAMES - 25), rng.integers(0, 25)
     out[:, at : at + length] = -1.0
     return out
-
-
-def _ruined_window(
-    recording: Recording, recordings: list[Recording], before: Before, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    crowd = [recordings[i].frames.astype(np.float32) for i in rng.integers(len(recordings), size=5)]
-    return speech_input(ruined(_heard(recording, before, rng), crowd, rng))
 
 
 def _heard(recording: Recording, before: Before, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -24,6 +24,32 @@ def steady_noise(frames: Frames, below_nats: float, rng: np.random.Generator) ->
     return np.asarray(np.logaddexp(frames, noise), np.float32)
 
 
+def strange(frames: Frames, rng: np.random.Generator) -> Frames:
+    """Sound speech by a voice, in a room, through a microphone unlike a corpus's; float32 (n, MEL_BINS) in and out.
+
+    A throat far longer or shorter, faster or slower speech, a telephone's or a cheap loudspeaker's tone, an echo,
+    flatter or steeper loudness, a buzz that follows the voice, moderate noise.
+    """
+    at = np.clip(np.arange(MEL_BINS) * rng.uniform(0.8, 1.25) + rng.uniform(-3, 3), 0, MEL_BINS - 1)
+    low = np.floor(at).astype(int)
+    share = (at - low).astype(np.float32)
+    out = frames[:, low] * (1 - share) + frames[:, np.minimum(low + 1, MEL_BINS - 1)] * share
+    out = out[np.arange(0, len(out) - 1, rng.uniform(0.7, 1.4)).astype(int)]
+    out = out + (rng.uniform(0.5, 3.0) * colour(rng)).astype(np.float32)
+    level = out.max(axis=1, keepdims=True)
+    out = out + (level.max() - level) * np.float32(rng.uniform(-0.3, 0.35))
+    if rng.random() < 0.4:
+        decay_nats = rng.uniform(0.15, 0.6)  # a frame: 0.9 s to 0.2 s of reverberation, from the loudest on
+        for n in range(1, len(out)):
+            out[n] = np.logaddexp(out[n], out[n - 1] - decay_nats)
+    if rng.random() < 0.4:
+        flat = out.max(axis=1, keepdims=True) - rng.uniform(1.5, 4.0) + rng.gumbel(0, 0.4, out.shape)
+        out = np.logaddexp(out, flat)
+    if rng.random() < 0.4:
+        out = steady_noise(np.asarray(out, np.float32), rng.uniform(2.5, 9.0), rng)
+    return np.asarray(out, np.float32)
+
+
 def ruined(frames: Frames, others: list[Frames], rng: np.random.Generator) -> Frames:
     """Drowned in noise or in a crowd, clipped, with gaps, or nothing at all; float32 (n, MEL_BINS) in and out.
 

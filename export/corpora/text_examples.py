@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from edge.perceive.tokens import OUT_OF_VOCABULARY, PAD, Vocabulary
 from export.corpora.emotions import EMOTIONS
 from export.corpora.utterances import CONVERSATIONS, Utterance
+from export.nets.damage_training import DamageExamples
 from export.nets.encoder_training import Examples, Target
 
 _CLASS_POWER = 0.5
@@ -25,7 +26,6 @@ def text_examples(utterances: list[Utterance], vocabulary: Vocabulary) -> Exampl
     """
     marked = tokens_of(utterances, vocabulary, marks=True)
     plain = tokens_of(utterances, vocabulary, marks=False)
-    pool = marked[marked != PAD]
     counts = Counter((u.dataset, u.emotion) for u in utterances)
     sizes = Counter(u.dataset for u in utterances)
     labels = np.eye(len(EMOTIONS), dtype=np.float32)[[EMOTIONS.index(u.emotion) for u in utterances]]
@@ -41,12 +41,6 @@ def text_examples(utterances: list[Utterance], vocabulary: Vocabulary) -> Exampl
         missed = (rng.random(batch.shape) < 0.1) & (batch != PAD)  # a recogniser writes [unk] for some words
         return np.where(missed, OUT_OF_VOCABULARY, batch).astype(np.int32)
 
-    def make_ruined(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
-        batch = read(numbers, rng)
-        rate = rng.uniform(0.4, 0.9, len(numbers))
-        wrong = (rng.random(batch.shape) < rate[:, None]) & (batch != PAD)
-        return np.where(wrong, rng.choice(pool, batch.shape), batch).astype(np.int32)
-
     def read(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
         unmarked = rng.random(len(numbers)) < _UNMARKED_SHARE
         return np.where(unmarked[:, None], plain[numbers], marked[numbers])
@@ -54,7 +48,26 @@ def text_examples(utterances: list[Utterance], vocabulary: Vocabulary) -> Exampl
     corpora = sorted(sizes, key=lambda name: (name != _REPORTED, name))
     of = np.array([u.dataset for u in utterances])
     targets = {name: Target(labels, np.where(of == name, weights, 0).astype(np.float32)) for name in corpora}
-    return Examples(make_inputs, make_ruined, targets)
+    return Examples(make_inputs, targets)
+
+
+def text_damage_examples(utterances: list[Utterance], vocabulary: Vocabulary) -> DamageExamples:
+    """Sound: words as a good recogniser writes them. Ruined: 40 to 90 % of them are others' words."""
+    said = [u for u in utterances if u.dataset in CONVERSATIONS]
+    plain = tokens_of(said, vocabulary, marks=False)
+    pool = plain[plain != PAD]
+
+    def sound(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
+        batch = plain[numbers]
+        missed = (rng.random(batch.shape) < 0.05) & (batch != PAD)
+        return np.where(missed, OUT_OF_VOCABULARY, batch).astype(np.int32)
+
+    def spoilt(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
+        batch = plain[numbers]
+        wrong = (rng.random(batch.shape) < rng.uniform(0.4, 0.9, (len(numbers), 1))) & (batch != PAD)
+        return np.where(wrong, rng.choice(pool, batch.shape), batch).astype(np.int32)
+
+    return DamageExamples(sound, spoilt, len(said))
 
 
 def tokens_of(utterances: list[Utterance], vocabulary: Vocabulary, marks: bool) -> NDArray[np.int32]:

@@ -100,7 +100,7 @@ def fusion_study(
             add(f"{kind}{suffix}", by_kind[kind])
         for kind, scored in by_kind.items():
             accuracy, low, high = accuracy_interval(scored.hits.mean(axis=0), person, seed)
-            last = kind != "recipe fixed" and both == directions[-1]
+            last = both == directions[-1] and kind == list(by_kind)[-1]
             figures.append(
                 Figure(
                     part="fusion",

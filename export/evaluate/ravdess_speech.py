@@ -27,7 +27,8 @@ from export.nets import encoder_training, whole_batches
 from export.nets import speech as speech_net
 from export.nets.devices import ONE_DEVICE
 from export.nets.encoder import EMOTION, Encoder
-from export.nets.encoder_training import EncoderTask, Examples, Schedule, train_encoder
+from export.nets.encoder_training import EncoderTask, Schedule, train_encoder
+from export.nets.encoders import restored
 from export.nets.speech import SpeechEncoder
 
 Array = NDArray[np.float32]
@@ -137,7 +138,7 @@ def cross_validated_speech(recordings: list[Recording], cache: Path, seed: int, 
             return {key: value.numpy() for key, value in task.state_dict().items()}
 
         depends_on = [code, asdict(schedules), seed, name, [r.clip for r in from_]]
-        return _task(encoder, train, schedule, cached(cache, f"speech-{name}", depends_on, compute))
+        return restored(encoder, train, schedule, cached(cache, f"speech-{name}", depends_on, compute))
 
     basis = learnt("CREMA-D", crema, schedules.crema, None)
     frozen = _answers(basis, inputs)[0]
@@ -170,14 +171,6 @@ def cross_validated_speech(recordings: list[Recording], cache: Path, seed: int, 
         probabilities=probabilities,
         stacked=stacked,
     )
-
-
-def _task(encoder: Encoder, train: Examples, schedule: Schedule, stored: Arrays) -> EncoderTask:
-    classes = {head: target.labels.shape[1] for head, target in train.targets.items()}
-    task = EncoderTask(encoder, classes, schedule, steps=1)
-    task.load_state_dict({name: torch.from_numpy(value) for name, value in stored.items()})
-    task.eval()
-    return task
 
 
 @torch.no_grad()

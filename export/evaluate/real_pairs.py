@@ -54,8 +54,8 @@ _MOSI_TEXT = (
 _MOSI_NOISE_TEXT = (
     "Noise at SNR 0.01 does not ruin this corpus's text: most of its variance lies in the one direction that tells the "
     "class (36 against 91 of the noise there), and a logistic regression is still right on .64 of drowned texts, more "
-    "than anything regenerated from face and voice. So the oracle, which looks away from what is drowned, is no ceiling, "
-    "and dropping the text costs more than the noise did."
+    "than anything regenerated from face and voice. So the oracle, which looks away from what is drowned, is no "
+    "ceiling, and dropping the text costs more than the noise did."
 )
 _RAVDESS_TEXT = (
     "Six folds by actor, four actors each; a sequence is one performance. 'Chosen': on eight of the other actors, then "
@@ -114,10 +114,10 @@ def real_pairs_evaluation(
                 _SPEECH,
                 mosi.label_names,
             ),
-            (Protocol(ravdess.name, _RAVDESS, False, seeds[:2], 4), ravdess_folds, _FACE, ravdess.label_names),
+            (Protocol(ravdess.name, _RAVDESS, False, seeds[:1], 4), ravdess_folds, _FACE, ravdess.label_names),
         ):
             _method(found, protocol, folds, target, labels, shelf, seed, tick)
-        in_context = Protocol(mosi.name, _MOSI, True, seeds[:2], 10, _MOSI_NOISE_TEXT)
+        in_context = Protocol(mosi.name, _MOSI, True, seeds[:2], 5, _MOSI_NOISE_TEXT)
         tables, figures = noise_protocol(equip(mosi_folds, in_context, seed), in_context, shelf, seed, tick)
         found.tables += tables
         found.figures += figures
@@ -138,7 +138,7 @@ def _ravdess_studies(
     studies = [(main, folds)]
     if speech_of_fold is not None:
         text = _RAVDESS_TEXT + own
-        with_mfcc = replace(main, name=f"{pairs.name}-mfcc", fusions=(_M3ER,), reach=0.615, text=text)
+        with_mfcc = replace(main, name=f"{pairs.name}-mfcc", fusions=(_M3ER,), candidates=(), reach=0.615, text=text)
         studies.append((with_mfcc, folds_by_person(pairs, RAVDESS_FOLDS, seed)))
     scaled = replace(
         main,

@@ -1,7 +1,6 @@
-"""Train one encoder: its emotion features with a linear head for every set of labels, then its damage features.
+"""Train one encoder's emotion features, with a linear head for every set of labels.
 
-Soft labels are the shares of the votes that people gave. The damage features let the device's modality check
-(edge/m3er/check.py) see that an input was ruined.
+Soft labels are the shares of the votes that people gave. The damage features come after (damage_training.py).
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +11,6 @@ import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 from torch import Tensor, nn
 
 from export.nets.devices import Devices, trainer
@@ -21,12 +19,6 @@ from export.nets.whole_batches import WholeBatches
 
 MakeInputs = Callable[[NDArray[np.int64], np.random.Generator | None], NDArray[Any]]
 """Inputs of the samples with these numbers; disturbed as life disturbs them when a generator is given."""
-MakeRuined = Callable[[NDArray[np.int64], np.random.Generator], NDArray[Any]]
-"""Inputs of the samples with these numbers, ruined so that nobody could tell an emotion by them."""
-
-_RUIN_STEPS = 200
-_RUIN_BATCH = 128
-
 CURVE = ("epoch", "training loss", "validation accuracy", "validation mean recall")
 """Columns of the learning curve that a task keeps among its weights, so that it is cached with them."""
 
@@ -45,7 +37,6 @@ class Examples:
     """What an encoder learns from. The first target is the one that training reports."""
 
     make_inputs: MakeInputs
-    make_ruined: MakeRuined
     targets: Mapping[str, Target]
 
     def __len__(self) -> int:
@@ -168,24 +159,4 @@ def train_encoder(
     task.eval()
     for parameter in later:
         parameter.requires_grad_(True)
-    _learn_damage(task, train, seed)
     return task
-
-
-def _learn_damage(task: EncoderTask, train: Examples, seed: int) -> None:
-    """Only the damage features and their head learn, from as many ruined inputs as sound ones."""
-    rng = np.random.default_rng(seed)
-    learning = [*task.encoder.damage.parameters(), *task.ruin.parameters()]
-    optimizer = torch.optim.AdamW(learning, 3e-3)
-    half = min(_RUIN_BATCH // 2, len(train))
-    truth = torch.cat([torch.zeros(half), torch.ones(half)])
-    for _ in track(range(_RUIN_STEPS), "learning what damage looks like"):
-        numbers = rng.choice(len(train), 2 * half)
-        sound, ruined = train.make_inputs(numbers[:half], rng), train.make_ruined(numbers[half:], rng)
-        with torch.no_grad():
-            pooled = task.encoder.body(torch.from_numpy(np.concatenate([sound, ruined])))
-        logits = task.ruin(task.encoder.damage(pooled))[:, 0]
-        optimizer.zero_grad()
-        loss: Tensor = nn.functional.binary_cross_entropy_with_logits(logits, truth)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()

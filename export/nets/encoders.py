@@ -15,11 +15,12 @@ from export.corpora import speech_examples as speech
 from export.corpora import text_examples as text
 from export.corpora.cache import Arrays, cached, source_digest
 from export.corpora.everything import Corpora
+from export.nets import damage_training, encoder_training, whole_batches
 from export.nets import encoder as encoder_module
-from export.nets import encoder_training, whole_batches
 from export.nets import face as face_net
 from export.nets import speech as speech_net
 from export.nets import text as text_net
+from export.nets.damage_training import DamageExamples, learn_damage
 from export.nets.devices import Devices
 from export.nets.encoder import Encoder
 from export.nets.encoder_training import EncoderTask, Examples, Schedule, train_encoder
@@ -90,6 +91,33 @@ def _encoder(
     code = source_digest(*_CODE[modality], encoder_module, encoder_training, whole_batches)
     depends_on = [code, asdict(schedule), seed, len(train), sums]
     stored = cached(cache, f"{modality}-encoder", depends_on, compute)
+    task = restored(encoder, train, schedule, stored)
+
+    def learnt() -> Arrays:
+        learn_damage(modality, task, damage_examples(modality, corpora, vocabulary, "train"), seed)
+        return {name: value.detach().numpy() for name, value in _damage_weights(task).items()}
+
+    known = cached(cache, f"{modality}-damage", [source_digest(damage_training), depends_on], learnt)
+    for name, weights in _damage_weights(task).items():
+        weights.data.copy_(torch.from_numpy(known[name]))
+    return task
+
+
+def damage_examples(modality: Modality, corpora: Corpora, vocabulary: Vocabulary, split: str) -> DamageExamples:
+    """Sound and ruined inputs of a split."""
+    if modality == "face":
+        return faces.face_damage_examples(corpora.faces[split])
+    if modality == "speech":
+        return speech.speech_damage_examples(corpora.recordings[split])
+    return text.text_damage_examples(corpora.utterances[split], vocabulary)
+
+
+def _damage_weights(task: EncoderTask) -> dict[str, torch.nn.Parameter]:
+    return {name: value for name, value in task.named_parameters() if name.startswith(("encoder.damage", "ruin"))}
+
+
+def restored(encoder: Encoder, train: Examples, schedule: Schedule, stored: Arrays) -> EncoderTask:
+    """A trained task from its stored weights, in evaluation mode."""
     classes = {head: target.labels.shape[1] for head, target in train.targets.items()}
     task = EncoderTask(encoder, classes, schedule, steps=1)
     task.load_state_dict({name: torch.from_numpy(value) for name, value in stored.items()})
