@@ -69,7 +69,7 @@ def write_bundle(
 
 def commit() -> str:
     """The commit of this code, with ``+changes`` if the tree differs; ``unknown`` outside a checkout."""
-    here = Path(__file__).parent
+    here = Path(__file__).parent.parent
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=True).stdout.strip()

@@ -16,8 +16,10 @@ from export.bundle_of_clips import clip_pairs
 from export.bundle_writer import commit
 from export.corpora.clip import Clip, split_by_speaker
 from export.corpora.everything import Corpora, read_corpora
+from export.corpora.mosei import read_mosei
 from export.corpora.mosi import read_mosi
 from export.corpora.owned import read_owned
+from export.corpora.paired import FeaturePairs
 from export.corpora.ravdess_pairs import read_ravdess_pairs
 from export.evaluate.damage_moments import DamageMoments
 from export.evaluate.damage_study import damage_study
@@ -25,7 +27,7 @@ from export.evaluate.evaluation import Evaluation, LearningCurve, write_evaluati
 from export.evaluate.moments_report import moments_report
 from export.evaluate.parts import part_answers, part_confusions, part_figures, worst_mistakes
 from export.evaluate.ravdess_speech import Schedules, SpeechFolds, cross_validated_speech
-from export.evaluate.real_pairs import RealPairs, real_pairs_evaluation
+from export.evaluate.real_pairs import RealPairs, one_corpus_evaluation, real_pairs_evaluation
 from export.evaluate.report import write_report
 from export.evaluate.whole_step import test_moments
 from export.heads import Heads
@@ -52,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     bundle = open_bundle(args.bundle)
     command = f"m3er-export evaluate --bundle {args.bundle} --data {args.data} --seed {args.seed}"
     owned = read_owned(args.data)
-    if owned is not None:
+    if any(args.data.rglob("*.csd")):
+        evaluation = evaluate_pairs(bundle, read_mosei(args.data), args.seed, command)
+    elif owned is not None:
         evaluation = evaluate_clips(bundle, owned[0], args.cache, args.seed, command)
     else:
         corpora = read_corpora(args.data, args.cache, args.seed)
@@ -116,6 +120,20 @@ def evaluate_clips(bundle: Bundle, clips: list[Clip], cache: Path, seed: int, co
         confusions=step.confusions,
         reliabilities=step.reliabilities,
         coverages=step.coverages,
+    )
+
+
+def evaluate_pairs(bundle: Bundle, pairs: FeaturePairs, seed: int, command: str) -> Evaluation:
+    """The method on a corpus that comes as features (CMU-MOSEI). No net of the bundle reads them: its name alone is
+    noted."""
+    real = _stage(f"{pairs.name}: fusions, check, proxies", lambda: one_corpus_evaluation(pairs, seed))
+    return Evaluation(
+        **_header(bundle, command, seed),
+        data=f"{pairs.name}, features as its owner gives them; folds by person",
+        figures=real.figures,
+        tables=real.tables,
+        rocs=real.rocs,
+        proxies=real.proxies,
     )
 
 
