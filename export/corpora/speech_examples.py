@@ -11,6 +11,8 @@ from export.nets.damage_training import DamageExamples
 from export.nets.encoder_training import Examples, Target
 
 _SMOOTHING = 0.05
+_TALK_ON = 0.7
+"""Part of the windows for damage that are full of speech: else who talks on looks like noise, which never pauses."""
 _RAVDESS_WEIGHT = 2.0
 """It has a fifth of CREMA-D's clips, and two emotions that CREMA-D lacks."""
 
@@ -48,14 +50,14 @@ def speech_damage_examples(recordings: list[Recording]) -> DamageExamples:
     before = Before(recordings)
 
     def sound(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        heard = (_heard(recordings[i], before, rng) for i in numbers)
+        heard = (_heard(recordings[i], before, rng, _TALK_ON) for i in numbers)
         return np.stack([speech_input(strange(frames, rng)) for frames in heard])
 
     def spoilt(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
         made = []
         for i in numbers:
             crowd = [recordings[k].frames.astype(np.float32) for k in rng.integers(len(recordings), size=5)]
-            made.append(speech_input(ruined(_heard(recordings[i], before, rng), crowd, rng)))
+            made.append(speech_input(ruined(_heard(recordings[i], before, rng, _TALK_ON), crowd, rng)))
         return np.stack(made)
 
     return DamageExamples(sound, spoilt, len(recordings))
@@ -113,7 +115,7 @@ def _disturbed_window(recording: Recording, before: Before, rng: np.random.Gener
     return out
 
 
-def _heard(recording: Recording, before: Before, rng: np.random.Generator) -> NDArray[np.float32]:
+def _heard(recording: Recording, before: Before, rng: np.random.Generator, talk_on: float = 0.2) -> NDArray[np.float32]:
     """Log-mel frames (n, MEL_BINS) up to some moment, at another speed, by another throat and microphone."""
     begin, end = recording.begin, recording.end
     if rng.random() < 0.2:  # a step falls in the middle of the sentence, too
@@ -124,7 +126,7 @@ def _heard(recording: Recording, before: Before, rng: np.random.Generator) -> ND
     tail = min(int(rng.integers(0, 50)), len(recording.frames) - end)
     if tail > 0:
         frames = np.concatenate([frames, recording.frames[end : end + tail].astype(np.float32)])
-    if rng.random() < 0.2:
+    if rng.random() < talk_on:
         frames = np.concatenate([before.frames(recording, rng), frames])
     return _other_throat(frames, rng) + colour(rng)
 
