@@ -15,7 +15,7 @@ MEMORY = 64
 STATE_SIZES = {"hidden": len(MODALITIES) * HIDDEN, "cell": len(MODALITIES) * HIDDEN, "memory": MEMORY}
 
 
-class _LstmCell(nn.Module):
+class LstmCell(nn.Module):
     """An LSTM cell from plain products, so that every converter writes the same small graph."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
@@ -31,7 +31,7 @@ class _LstmCell(nn.Module):
         return o.sigmoid() * cell.tanh(), cell
 
 
-def _two_layers(inputs: int, middle: int, outputs: int) -> nn.Sequential:
+def two_layers(inputs: int, middle: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, middle), nn.ReLU(), nn.Dropout(0.2), nn.Linear(middle, outputs))
 
 
@@ -44,13 +44,13 @@ class FusionStep(nn.Module):
 
     def __init__(self, classes: int) -> None:
         super().__init__()
-        self.cells = nn.ModuleList([_LstmCell(DIM, HIDDEN) for _ in MODALITIES])
+        self.cells = nn.ModuleList([LstmCell(DIM, HIDDEN) for _ in MODALITIES])
         both = 2 * STATE_SIZES["cell"]
-        self.attend = _two_layers(both, 48, both)
-        self.propose = _two_layers(both, 48, MEMORY)
-        self.keep = _two_layers(both + MEMORY, 48, MEMORY)
-        self.update = _two_layers(both + MEMORY, 48, MEMORY)
-        self.joint = _two_layers(STATE_SIZES["hidden"] + MEMORY, 64, classes)
+        self.attend = two_layers(both, 48, both)
+        self.propose = two_layers(both, 48, MEMORY)
+        self.keep = two_layers(both + MEMORY, 48, MEMORY)
+        self.update = two_layers(both + MEMORY, 48, MEMORY)
+        self.joint = two_layers(STATE_SIZES["hidden"] + MEMORY, 64, classes)
         self.own = nn.ModuleList([nn.Linear(HIDDEN, classes) for _ in MODALITIES])
 
     def forward(

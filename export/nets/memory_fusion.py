@@ -10,22 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from export.nets.fusion import HIDDEN, MEMORY
-
-
-class _Gates(nn.Module):
-    """The products of an LSTM cell; the recurrence itself runs for all modalities at once."""
-
-    def __init__(self, inputs: int, hidden: int) -> None:
-        super().__init__()
-        self.gates = nn.Linear(inputs + hidden, 4 * hidden)
-        nn.init.orthogonal_(self.gates.weight)
-        nn.init.zeros_(self.gates.bias)
-        nn.init.ones_(self.gates.bias[hidden : 2 * hidden])  # remember at first
-
-
-def _two_layers(inputs: int, middle: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, middle), nn.ReLU(), nn.Dropout(0.2), nn.Linear(middle, outputs))
+from export.nets.fusion import HIDDEN, MEMORY, LstmCell, two_layers
 
 
 class MemoryFusion(nn.Module):
@@ -38,13 +23,13 @@ class MemoryFusion(nn.Module):
     def __init__(self, sizes: Sequence[int], classes: int, hidden: int = HIDDEN, memory: int = MEMORY) -> None:
         super().__init__()
         self.hidden, self.memory = hidden, memory
-        self.cells = nn.ModuleList([_Gates(size, hidden) for size in sizes])
+        self.cells = nn.ModuleList([LstmCell(size, hidden) for size in sizes])
         both = 2 * hidden * len(sizes)
-        self.attend = _two_layers(both, 48, both)
-        self.propose = _two_layers(both, 48, memory)
-        self.keep = _two_layers(both + memory, 48, memory)
-        self.update = _two_layers(both + memory, 48, memory)
-        self.joint = _two_layers(hidden * len(sizes) + memory, 64, classes)
+        self.attend = two_layers(both, 48, both)
+        self.propose = two_layers(both, 48, memory)
+        self.keep = two_layers(both + memory, 48, memory)
+        self.update = two_layers(both + memory, 48, memory)
+        self.joint = two_layers(hidden * len(sizes) + memory, 64, classes)
         self.own = nn.ModuleList([nn.Linear(hidden, classes) for _ in sizes])
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
