@@ -32,8 +32,8 @@ from export.nets.encoders import Schedules, damage_examples
 from export.options import add_data, add_devices, devices
 from export.train import trained
 
-_RUINED = 400
-"""Ruined validation inputs a modality, for the limit of what counts as damaged."""
+_STRANGE = 1_000
+"""Strange but sound validation inputs a modality: none of them may count as damaged."""
 
 DEFAULT_BUNDLE = Path(__file__).parent.parent / "edge" / "bundles" / "default"
 
@@ -102,7 +102,7 @@ def make_bundle(
             nets=nets,
             encoders=variants,
             ruin=_ruin_detectors(encoders),
-            ruined={m: _ruined(m, corpora, vocabulary, encode[m], seed) for m in MODALITIES},
+            strange={m: _strange(m, corpora, vocabulary, encode[m], seed) for m in MODALITIES},
             vocabulary=vocabulary,
             beside={HEADS: heads_file(encoders)},
             matching=matching,
@@ -121,12 +121,12 @@ def figures_of(bundle: Bundle, corpora: Corpora, seed: int) -> list[Figure]:
     ]
 
 
-def _ruined(
+def _strange(
     modality: Modality, corpora: Corpora, vocabulary: Vocabulary, encode: Encode, seed: int
 ) -> NDArray[np.float32]:
     made_from = damage_examples(modality, corpora, vocabulary, "validation")
     rng = np.random.default_rng(seed)
-    return encode(made_from.ruined(rng.integers(made_from.size, size=_RUINED), rng))
+    return encode(made_from.sound(rng.integers(made_from.size, size=_STRANGE), rng))
 
 
 def _ruin_detectors(encoders: Mapping[Modality, EncoderTask]) -> dict[Modality, NDArray[np.float32]]:

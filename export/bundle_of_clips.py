@@ -55,7 +55,7 @@ def bundle_of_clips(
             nets=nets,
             encoders=variants,
             ruin={m: _ruin_detector(base, m) for m in MODALITIES},
-            ruined={},
+            strange={},
             vocabulary=base.vocabulary,
             beside={HEADS: (base.folder / HEADS).read_bytes()} if (base.folder / HEADS).exists() else {},
             matching=pairs["train"],

@@ -56,7 +56,8 @@ class Ingredients:
         encoders: their entries in the manifest.
         ruin: per modality (dim + 1,): weights and constant of the encoder's own detector of ruined inputs, for its
             features as they come.
-        ruined: per modality, features (n, dim) of ruined inputs of validation people; empty if there are none.
+        strange: per modality, features (n, dim) of sound inputs of validation people, disturbed far more than what the
+            encoders learnt from: none of them may count as damaged. Empty if there are none.
         vocabulary: the text encoder's.
         beside: files that are kept in the bundle though no device reads them.
         matching, validation: pairs of people that the encoders did not learn from: for tables and fusion; for limits.
@@ -67,7 +68,7 @@ class Ingredients:
     nets: Path
     encoders: list[NetVariant]
     ruin: Mapping[Modality, NDArray[np.float32]]
-    ruined: Mapping[Modality, NDArray[np.float32]]
+    strange: Mapping[Modality, NDArray[np.float32]]
     vocabulary: Vocabulary
     beside: Mapping[str, bytes]
     matching: PairedSteps
@@ -89,7 +90,7 @@ def fuse(made_of: Ingredients, out: Path, name: str, seed: int, plan: FusionPlan
                 f"only {together} moments of the {split} split have a face, a voice and words at once, "
                 f"at least {LEAST_MOMENTS} are needed; add clips, or look at why faces or voices are not found in them"
             )
-    tables, ridge = fit_tables(matching, validation, made_of.ruin, made_of.ruined, seed)
+    tables, ridge = fit_tables(matching, validation, made_of.ruin, made_of.strange, seed)
     learnt_from = fusion_examples(
         standardised(tables, matching),
         matching.present,

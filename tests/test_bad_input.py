@@ -155,7 +155,7 @@ SPOILT: dict[str, tuple[str, Callable[[Path], object]]] = {
     "altered vocabulary": (TOKENS, lambda b: alter(b / TOKENS)),
     "altered net": (FACE_NET, lambda b: alter(b / FACE_NET)),
     "half a manifest": (MANIFEST, lambda b: cut(b / MANIFEST, b / MANIFEST, 0.5)),
-    "another format": (MANIFEST, lambda b: change_manifest(b, format_version=2)),
+    "another format": (MANIFEST, lambda b: change_manifest(b, format_version=1)),
     "another perception": (MANIFEST, lambda b: change_manifest(b, face_side=64)),
     "other labels": (MANIFEST, lambda b: change_manifest(b, labels=["glad", "sad"])),
     "NaN in tables": (TABLES, nan_in_tables),

@@ -30,17 +30,16 @@ def density_limit(standardised: Array, whiten: Array, inside: float) -> float:
     return float(np.quantile(np.square(standardised @ whiten.T).mean(axis=1), inside))
 
 
-def damage_limit(standardised: Array, damage: Array, inside: float, ruined: Array | None) -> Array:
+def damage_limit(standardised: Array, damage: Array, inside: float, strange: Array | None) -> Array:
     """The damage detector (dim + 1,) with its constant moved to where it may say "damaged".
 
-    Never inside the cloud: a share `inside` of clean features stays below 0. Where ruined features lie far beyond
-    that, half the way to the lowest tenth of them: people and microphones unlike the corpus's get the room between.
+    Never inside the cloud: a share `inside` of clean features stays below 0; and never on what is merely strange.
 
     Args:
         standardised: clean features (n, dim).
-        ruined: ruined ones (m, dim); None where there are none: the detector's own constant is kept, unless it cuts
-            into the cloud.
+        strange: features (m, dim) of sound inputs unlike the corpora's; None where there are none: the detector's own
+            constant is kept, unless it cuts into the cloud.
     """
     edge = float(np.quantile(standardised @ damage[:-1] + damage[-1], inside))
-    beyond = 0.0 if ruined is None else (edge + float(np.quantile(ruined @ damage[:-1] + damage[-1], 0.1))) / 2
+    beyond = 0.0 if strange is None else float((strange @ damage[:-1] + damage[-1]).max())
     return np.append(damage[:-1], damage[-1] - max(edge, beyond)).astype(np.float32)

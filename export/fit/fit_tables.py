@@ -38,15 +38,15 @@ def fit_tables(
     matching: PairedSteps,
     validation: PairedSteps,
     ruin: Mapping[Modality, Array],
-    ruined: Mapping[Modality, Array],
+    strange: Mapping[Modality, Array],
     seed: int,
 ) -> tuple[Tables, float]:
     """All tables, and the ridge of the proxies.
 
     Args:
         ruin: per modality (dim + 1,): weights and constant of the encoder's own head for ruined inputs.
-        ruined: features of ruined validation inputs as the encoder gives them, (n, dim), of the modalities that have
-            some.
+        strange: features of sound inputs unlike the corpora's, of validation people, as the encoder gives them,
+            (n, dim), of the modalities that have some.
     """
     moments = {m: f.reshape(-1, f.shape[-1]) for m, f in matching.features.items()}
     together = matching.present.reshape(-1, len(MODALITIES)).all(axis=1)
@@ -75,7 +75,7 @@ def fit_tables(
             flat[m],
             tables.damage[m],
             INSIDE_CLOUD,
-            tables.standardise(m, ruined[m]) if m in ruined else None,
+            tables.standardise(m, strange[m]) if m in strange else None,
         )
         for m in MODALITIES
     }
