@@ -33,3 +33,9 @@ def source_digest(*modules: ModuleType) -> str:
     """Of the modules' source text: what was computed by older code is computed anew."""
     text = b"".join(Path(module.__file__ or "").read_bytes() for module in modules)
     return hashlib.sha256(text).hexdigest()
+
+
+def cached_text(folder: Path, name: str, depends_on: object, compute: Callable[[], str]) -> str:
+    """The same for a text, such as JSON."""
+    stored = cached(folder, name, depends_on, lambda: {"text": np.frombuffer(compute().encode(), np.uint8)})
+    return stored["text"].tobytes().decode()

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -64,14 +65,13 @@ _RAVDESS_TEXT = (
 )
 
 
-@dataclass
-class RealPairs:
+class RealPairs(BaseModel):
     """What was measured on real pairs."""
 
-    tables: list[Table] = field(default_factory=list)
-    figures: list[Figure] = field(default_factory=list)
-    rocs: list[Roc] = field(default_factory=list)
-    proxies: list[ProxyPicture] = field(default_factory=list)
+    tables: list[Table] = []
+    figures: list[Figure] = []
+    rocs: list[Roc] = []
+    proxies: list[ProxyPicture] = []
 
 
 def real_pairs_evaluation(
