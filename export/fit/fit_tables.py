@@ -23,7 +23,7 @@ BASIS_ROWS = 128
 NEIGHBOURS = 16
 INSIDE_CLOUD = 0.99
 """Share of clean validation features inside the density limit."""
-CLEAN_LOST_AT_MOST = 0.025
+CLEAN_LOST_AT_MOST = 0.015
 """Share of clean validation features that the whole check may drop. Five in a hundred were allowed; but correlation
 tells a mismatch from a match with an ROC area of .6 to .7 only, so what it is given above density and damage is small:
 a voice unlike the corpora's should not be lost for it."""

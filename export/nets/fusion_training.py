@@ -125,7 +125,7 @@ def train_fusion(examples: FusionExamples, epochs: int, batch: int, seed: int) -
     lightning.seed_everything(seed, verbose=False)
     loader: DataLoader[Tensor] = DataLoader(
         torch.arange(len(examples.labels)),  # type: ignore[arg-type]
-        batch_size=batch,
+        batch_size=min(batch, len(examples.labels)),
         shuffle=True,
         drop_last=True,
         generator=torch.Generator().manual_seed(seed),
