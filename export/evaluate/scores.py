@@ -43,6 +43,7 @@ def run_moments(
     check: ModalityCheck | None,
     proxies: ProxyTable,
     fusion: FusionStep,
+    classes: int,
 ) -> tuple[Array, float]:
     """Run moments through check, proxies and fusion step as the device does.
 
@@ -50,6 +51,7 @@ def run_moments(
         features: standardised, per modality (n, steps, dim).
         present: (n, steps, 3).
         check: None trusts everything present.
+        classes: how many emotions the fusion knows.
 
     Returns:
         Probabilities at the last step (n, classes), uniform where nothing was ever effectual; and the share of
@@ -75,7 +77,6 @@ def run_moments(
             whole = {m: good[m] if m in good else proxies.regenerate(m, good) for m in MODALITIES}
             latest = fusion.step(whole, len(good)).probabilities
         rows.append(latest)
-    classes = next((len(row) for row in rows if row is not None), 1)
     uniform = np.full(classes, 1.0 / classes, np.float32)
     return np.stack([uniform if row is None else row for row in rows]), dropped / max(total, 1)
 

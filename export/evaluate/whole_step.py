@@ -73,6 +73,7 @@ class Method:
             ModalityCheck(self.tables, self.window_steps, 0.0) if check else None,
             ProxyTable(self.tables, self.neighbours, self.ridge),
             FusionStep(OnnxEngine(self.fusion_file), STATE_SIZES, self.tables.temperature),
+            moments.labels.shape[1],
         )
 
 
