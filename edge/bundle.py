@@ -27,7 +27,7 @@ NetName = Literal["face", "speech", "text", "fusion"]
 NETS: tuple[NetName, ...] = ("face", "speech", "text", "fusion")
 DEFAULT = Path(__file__).parent / "bundles" / "default"
 
-_ANOTHER = "get the bundle again, or make one with `m3er-export train`"
+_ANOTHER = "get the bundle again, or make one with `m3er-export bundle`"
 
 
 class _Record(BaseModel):

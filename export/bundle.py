@@ -15,7 +15,7 @@ from edge.reading import MODALITIES, Modality
 from export.bundle_of_clips import bundle_of_clips
 from export.bundle_writer import check_target
 from export.card import VOTE_MATCHED
-from export.convert.bundle_nets import convert_encoders, encode_by_file
+from export.convert.bundle_nets import convert_encoders, encode_file
 from export.corpora.emotions import EMOTIONS
 from export.corpora.everything import Corpora, read_corpora
 from export.corpora.owned import read_owned
@@ -83,7 +83,7 @@ def make_bundle(
     with tempfile.TemporaryDirectory() as scratch:
         nets = Path(scratch)
         variants = convert_encoders(encoders, corpora, vocabulary, nets)
-        encode = {v.net: encode_by_file(v, nets) for v in variants}
+        encode = {v.net: encode_file(nets / Path(v.file).name) for v in variants}
         matching, validation = (
             paired_steps(
                 corpora.recordings[split],

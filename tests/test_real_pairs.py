@@ -29,6 +29,7 @@ from export.evaluate.pair_damage import SNR, damaged, draw_ruined, patterns, wit
 from export.evaluate.pair_folds import Fold, folds_by_person, halves_of_test, in_order, sequences  # noqa: E402
 from export.evaluate.proxy_study import proxy_picture, proxy_study, regenerated  # noqa: E402
 from export.evaluate.rule_study import rule_study  # noqa: E402
+from export.fit.basis import explained_share  # noqa: E402
 from export.fit.pair_check import (  # noqa: E402
     Canonical,
     accumulated,
@@ -38,7 +39,7 @@ from export.fit.pair_check import (  # noqa: E402
     pair_score,
     share_losing,
 )
-from export.fit.pair_proxies import KINDS, Proxies, explained_share, from_basis, make_proxies  # noqa: E402
+from export.fit.pair_proxies import KINDS, Proxies, from_basis, make_proxies  # noqa: E402
 from export.nets.fusion import STATE_SIZES, FusionStep  # noqa: E402
 from export.nets.memory_fusion import MemoryFusion  # noqa: E402
 from export.nets.pair_fusion import Fusion, Recipe, Sequences, train_pair_fusion  # noqa: E402

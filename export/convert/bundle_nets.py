@@ -89,13 +89,8 @@ def convert_fusion(fusion: FusionStep, moments: Mapping[Modality, NDArray[np.flo
     return _variant("fusion", fusion, steps[:cut], steps[cut:], outputs, folder)
 
 
-def encode_by_file(variant: NetVariant, folder: Path) -> Encode:
-    """An encoder's file as a function over many ready inputs."""
-    return encode_file(folder / Path(variant.file).name)
-
-
 def encode_file(path: Path) -> Encode:
-    """The same of any encoder's file."""
+    """An encoder's file as a function over many ready inputs."""
     engine = OnnxEngine(path)
     (name,) = engine.inputs
 

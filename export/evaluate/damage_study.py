@@ -12,6 +12,7 @@ from edge.reading import MODALITIES, PAIRS, Modality, pair_name
 from export.evaluate.damage_moments import KINDS, STEPS, DamageMoments
 from export.evaluate.evaluation import Figure, Roc, RocCurve, Table
 from export.fit.canonical import window_correlation
+from export.fit.pair_check import densities
 
 Array = NDArray[np.float32]
 Scores = NDArray[np.float64]
@@ -19,7 +20,7 @@ Scores = NDArray[np.float64]
 SEVERE = 2
 _REACH = 0.95
 _CURVE_POINTS = 60
-_NEVER_TRAINED = ("hand", "JPEG blocks", *KINDS["speech"], "wrong transcript")
+_NEVER_TRAINED = ("hand", "JPEG blocks", "wrong transcript")
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ class Evidence:
 
     def density(self, m: Modality, features: Array) -> Scores:
         """Mean square of the whitened features over its limit, (n, steps)."""
-        whitened = features @ self._tables.whiten[m].T
-        return np.asarray(np.square(whitened).mean(axis=-1) / self._tables.density_limit[m], np.float64)
+        return densities(self._tables.whiten[m], features, self._tables.density_limit[m])
 
     def damage(self, m: Modality, features: Array) -> Scores:
         """What the linear detector says, (n, steps)."""
@@ -70,15 +70,14 @@ class Evidence:
 
     def against(self, m: Modality, features: Mapping[Modality, Array]) -> dict[str, Scores]:
         """All kinds of evidence, each (n,), at the last step unless it says otherwise."""
-        last = features[m][:, -1:]
         density = self._density[m](self.density(m, features[m]))
         damage = self._damage[m](self.damage(m, features[m]))
         correlation = self.uncorrelated(m, features, STEPS)
         return {
             "correlation, one step": self.uncorrelated(m, {n: f[:, -1:] for n, f in features.items()}, 1),
             f"correlation, {STEPS} steps": correlation,
-            "density": self._density[m](self.density(m, last))[:, 0],
-            "damage": self._damage[m](self.damage(m, last))[:, 0],
+            "density": density[:, -1],
+            "damage": damage[:, -1],
             "check": np.max([density[:, -1], damage[:, -1], correlation], axis=0),
             f"check, mean of {STEPS} steps": np.max([density.mean(axis=1), damage.mean(axis=1), correlation], axis=0),
         }
@@ -128,7 +127,7 @@ def damage_study(tables: Tables, validation: DamageMoments, test: DamageMoments)
     rows.append(["mean", "severe", SEVERE + 1, *means.values()])
     note = (
         "Encoders learnt damage from other functions than these (face_damage.ruined, speech_ruin, wrong words); "
-        f"never trained on in any form: {', '.join(_NEVER_TRAINED[:2])}, wrong transcript."
+        f"never trained on in any form: {', '.join(_NEVER_TRAINED)}."
     )
     table = Table(
         key="damage",

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from edge.bundle import Bundle
 from export.corpora.paired import PairedSteps
-from export.evaluate.bootstrap import confusion
 from export.evaluate.confidence import coverage, reliability
+from export.evaluate.confusions import confusion_of
 from export.evaluate.evaluation import Cell, Confusion, Coverage, Figure, Reliability, Table
 from export.evaluate.scores import without
 from export.evaluate.whole_step import SITUATIONS, Method, step_figures
@@ -37,7 +35,7 @@ def moments_report(bundle: Bundle, data: str, moments: PairedSteps, people: Sequ
     """
     method, found = Method.of(bundle), MomentsReport()
     truth = moments.labels.argmax(axis=1)
-    labels, rows = bundle.manifest.labels, list[list[Cell]]()
+    rows: list[list[Cell]] = []
     for situation, gone in SITUATIONS.items():
         present = without(moments.present, gone)
         probabilities, dropped = method.run(moments, present, check=True)
@@ -50,16 +48,8 @@ def moments_report(bundle: Bundle, data: str, moments: PairedSteps, people: Sequ
             found.reliabilities.append(reliability(title, unscaled, probabilities, truth))
             found.coverages.append(coverage(title, probabilities, truth, bundle.manifest.unknown_below))
         if not gone:
-            counts = confusion(truth, probabilities.argmax(axis=1), len(labels))
-            there = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-            found.confusions.append(
-                Confusion(
-                    title=title,
-                    split=figures[0].split,
-                    labels=[labels[k] for k in there],
-                    counts=counts[np.ix_(there, there)].tolist(),
-                )
-            )
+            guess = probabilities.argmax(axis=1)
+            found.confusions.append(confusion_of(title, figures[0].split, bundle.manifest.labels, truth, guess))
     found.tables.append(
         Table(
             key="missing-" + data.replace(" ", "-"),

@@ -77,6 +77,11 @@ def halves_of_test(pairs: FeaturePairs, seed: int) -> list[Fold]:
     return [make_fold(pairs, train, a, train, b) for a, b in ((first, second), (second, first))]
 
 
+def people_in_folds(person: NDArray[np.str_], folds: int, seed: int) -> list[NDArray[np.str_]]:
+    """Who is in the test of which fold; whoever trains an encoder for a fold must draw its people here."""
+    return np.array_split(np.random.default_rng(seed).permutation(np.unique(person)), folds)
+
+
 def folds_by_person(
     pairs: FeaturePairs, folds: int, seed: int, speech_of_fold: Callable[[int], Array] | None = None
 ) -> list[Fold]:
@@ -86,8 +91,7 @@ def folds_by_person(
         speech_of_fold: speech features (n, size) of each fold, from an encoder that never heard that fold's test
             people; None: the pairs' own.
     """
-    people = np.random.default_rng(seed).permutation(np.unique(pairs.person))
-    groups = [np.flatnonzero(np.isin(pairs.person, part)) for part in np.array_split(people, folds)]
+    groups = [np.flatnonzero(np.isin(pairs.person, part)) for part in people_in_folds(pairs.person, folds, seed)]
     made = []
     for number in range(folds):
         test, chosen = groups[number], np.r_[groups[(number + 1) % folds], groups[(number + 2) % folds]]

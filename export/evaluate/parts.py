@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Bundle
+from edge.m3er.fusion import softmax
 from edge.reading import MODALITIES, Modality
 from export.convert.bundle_nets import encoder_samples
 from export.convert.onnx_file import file_outputs
 from export.corpora.emotions import CALM, EMOTIONS
 from export.corpora.everything import Corpora
 from export.corpora.text_examples import tokens_of
-from export.evaluate.bootstrap import Score, confusion, interval
+from export.evaluate.bootstrap import Score, interval
+from export.evaluate.confusions import confusion_of
 from export.evaluate.evaluation import Confusion, Figure, Mistake
 from export.heads import Heads
 
@@ -80,14 +82,7 @@ def part_figures(answers: list[Answers]) -> list[Figure]:
 
 def part_confusions(answers: list[Answers]) -> list[Confusion]:
     """Who is taken for whom; only emotions that occur in the truth or in an answer."""
-    found = []
-    for a in answers:
-        counts = confusion(a.truth, a.guess, len(EMOTIONS))
-        there = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-        labels = [EMOTIONS[k] for k in there]
-        rows = counts[np.ix_(there, there)].tolist()
-        found.append(Confusion(title=f"{a.part}: {a.data}", split=a.split, labels=labels, counts=rows))
-    return found
+    return [confusion_of(f"{a.part}: {a.data}", a.split, EMOTIONS, a.truth, a.guess) for a in answers]
 
 
 def worst_mistakes(answers: list[Answers], most: int) -> list[Mistake]:
@@ -122,15 +117,9 @@ def _features(bundle: Bundle, corpora: Corpora, modality: Modality) -> Array:
     return file_outputs(bundle.path(bundle.net(modality)), samples)
 
 
-def _softmax(logits: Array) -> Array:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    out: Array = (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
-    return out
-
-
 def _faces(bundle: Bundle, corpora: Corpora, heads: Heads) -> Iterator[Answers]:
     faces = corpora.faces["test"]
-    p = _softmax(heads.logits("face", "votes", _features(bundle, corpora, "face")))
+    p = softmax(heads.logits("face", "votes", _features(bundle, corpora, "face")))
     names = [f"test image {n}" for n in range(len(p))]
     votes = [", ".join(f"{e} {v:.0%}" for e, v in zip(EMOTIONS, row, strict=True) if v > 0.05) for row in faces.votes]
     split = f"PrivateTest without near-duplicates of Training, {len(p):,} images"
@@ -152,7 +141,7 @@ def _speech(bundle: Bundle, corpora: Corpora, heads: Heads) -> Iterator[Answers]
         people = [r.speaker for r in recordings if r.dataset == dataset]
         names = [r.clip for r in recordings if r.dataset == dataset]
         split = f"test, {len(set(people))} speakers, {here.sum():,} clips"
-        asked = _softmax(intended[here])
+        asked = softmax(intended[here])
         seven = asked[:, : len(EMOTIONS)].copy()
         seven[:, EMOTIONS.index("neutral")] += asked[:, -1]  # calm
         if dataset == "crema":
@@ -161,7 +150,7 @@ def _speech(bundle: Bundle, corpora: Corpora, heads: Heads) -> Iterator[Answers]
         title = f"{data}, intended" if dataset == "crema" else f"{data}, seven ({CALM} as neutral)"
         yield Answers("speech", title, split, seven, truth[here], people, names, [""] * len(names))
         if dataset == "crema":
-            p = _softmax(heard[here])
+            p = softmax(heard[here])
             yield Answers("speech", f"{data}, listeners' majority", split, p, voted[here], people, names, names)
 
 
@@ -176,7 +165,7 @@ def _texts(bundle: Bundle, corpora: Corpora, heads: Heads) -> Iterator[Answers]:
         for marks in (True, False) if dataset == "MELD" else (True,):
             tokens = tokens_of(said, bundle.vocabulary, marks)
             features = file_outputs(path, [{"tokens": one[None]} for one in tokens])
-            p = _softmax(heads.logits("text", dataset, features))
+            p = softmax(heads.logits("text", dataset, features))
             title = dataset if marks else f"{dataset}, without marks"
             split = f"test, {len(said):,} texts that stand in no other split"
             yield Answers("text", title, split, p, truth, None, texts, [""] * len(said))

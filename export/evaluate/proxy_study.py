@@ -11,7 +11,8 @@ from export.evaluate.net_shelf import NetShelf, right, scene
 from export.evaluate.noise_protocol import DROP, Equipped, Protocol
 from export.evaluate.pair_damage import with_noise
 from export.evaluate.pair_folds import Array, Fold
-from export.fit.pair_proxies import KINDS, Proxies, Way, explained_share, make_proxies
+from export.fit.basis import explained_share
+from export.fit.pair_proxies import KINDS, Proxies, Way, make_proxies
 
 PICTURED = 12
 

@@ -21,8 +21,10 @@ from export.corpora.paired import FeaturePairs
 from export.corpora.ravdess_pairs import recording_of
 from export.corpora.recordings import Recording
 from export.corpora.speech_examples import window
-from export.evaluate.bootstrap import confusion, interval
+from export.evaluate.bootstrap import interval
+from export.evaluate.confusions import confusion_of
 from export.evaluate.evaluation import Confusion, Figure
+from export.evaluate.pair_folds import people_in_folds
 from export.nets import encoder_training, whole_batches
 from export.nets import speech as speech_net
 from export.nets.devices import ONE_DEVICE
@@ -55,7 +57,7 @@ class SpeechFolds:
         fold: (n,) in which fold the actor is held out; `actor`: (n,).
         truth: (n,) numbers into CLASSES.
         probabilities: (n, 8) by the encoder that never heard the actor.
-        stacked: (folds, n, 64 + 8): what a fusion of fold k may learn from: features of the encoder that knows
+        stacked: (folds, n, 60 + 8): what a fusion of fold k may learn from: features of the encoder that knows
             CREMA-D alone, and log-probabilities. Those of the held-out actors come from the fold's encoder, those of
             the others from two encoders that each heard one half of them, so that no row is of somebody heard.
     """
@@ -68,7 +70,7 @@ class SpeechFolds:
     stacked: Array
 
     def join(self, pairs: FeaturePairs, names: NDArray[np.str_]) -> tuple[FeaturePairs, Callable[[int], Array]]:
-        """The pairs whose sound is here, and for each fold the speech features (n, 72) in the pairs' order.
+        """The pairs whose sound is here, and for each fold the speech features (n, 68) in the pairs' order.
 
         Args:
             names: of the pairs' videos.
@@ -107,13 +109,8 @@ class SpeechFolds:
 
     def confusion(self) -> Confusion:
         """Who is taken for whom."""
-        counts = confusion(self.truth, self.probabilities.argmax(axis=1), len(CLASSES))
-        return Confusion(
-            title="speech: RAVDESS, cross-validated",
-            split=f"{FOLDS} folds by actor",
-            labels=list(CLASSES),
-            counts=counts.tolist(),
-        )
+        guess = self.probabilities.argmax(axis=1)
+        return confusion_of("speech: RAVDESS, cross-validated", f"{FOLDS} folds by actor", CLASSES, self.truth, guess)
 
 
 def cross_validated_speech(recordings: list[Recording], cache: Path, seed: int, schedules: Schedules) -> SpeechFolds:
@@ -121,7 +118,7 @@ def cross_validated_speech(recordings: list[Recording], cache: Path, seed: int, 
     crema = [r for r in recordings if r.dataset == "crema"]
     acted = sorted((r for r in recordings if r.dataset == "ravdess"), key=lambda r: r.clip)
     actors = sorted({r.speaker for r in acted})
-    drawn = np.array_split(np.random.default_rng(seed).permutation(actors), FOLDS)  # as pair_folds.folds_by_person
+    drawn = people_in_folds(np.array(actors), FOLDS, seed)
     fold_of = {actor: k for k, group in enumerate(drawn) for actor in group.tolist()}
     fold = np.array([fold_of[r.speaker] for r in acted])
     half = np.array([actors.index(r.speaker) // 2 % 2 for r in acted])
@@ -175,6 +172,6 @@ def cross_validated_speech(recordings: list[Recording], cache: Path, seed: int, 
 
 @torch.no_grad()
 def _answers(task: EncoderTask, inputs: torch.Tensor) -> tuple[Array, Array]:
-    """Features (n, 64) and log-probabilities of what was intended (n, 8)."""
+    """Features (n, 60) and log-probabilities of what was intended (n, 8)."""
     features = torch.cat([task.encoder(part)[:, :EMOTION] for part in torch.split(inputs, 128)])
     return features.numpy(), task.heads["intended"](features).log_softmax(dim=1).numpy()

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from edge.m3er.check import ModalityCheck
 from edge.m3er.fusion import FusionStep
@@ -12,17 +11,6 @@ from edge.m3er.proxy import ProxyTable
 from edge.reading import MODALITIES, Modality
 
 Array = NDArray[np.float32]
-
-
-def classifier_scores(truth: NDArray[np.int64], guess: NDArray[np.int64]) -> dict[str, float]:
-    """Accuracy, mean recall over the classes that occur (UAR), weighted F1, and how many samples."""
-    classes = np.unique(truth)
-    return {
-        "accuracy": round(float(accuracy_score(truth, guess)), 4),
-        "mean_recall": round(float(recall_score(truth, guess, labels=classes, average="macro", zero_division=0)), 4),
-        "weighted_f1": round(float(f1_score(truth, guess, average="weighted", zero_division=0)), 4),
-        "samples": len(truth),
-    }
 
 
 def calibration_error(probabilities: Array, truth: NDArray[np.int64], bins: int = 10) -> float:

@@ -28,6 +28,11 @@ def basis_rows(features: Mapping[Modality, Array], rows: int, seed: int) -> dict
     return dict(zip(MODALITIES, np.split(centres, len(MODALITIES), axis=1), strict=True))
 
 
+def explained_share(target: Array, made: Array) -> float:
+    """1 - mean squared error over the target's mean square, which for standardised features is its variance."""
+    return float(1.0 - np.square(target - made).mean() / np.square(target).mean())
+
+
 def explained_by_proxies(
     tables: Tables, features: Mapping[Modality, Array], neighbours: int, ridge: float
 ) -> dict[tuple[Modality, Modality], float]:
@@ -40,7 +45,7 @@ def explained_by_proxies(
     explained = {}
     for j, i in tables.proxy_weight:
         made = np.stack([proxies.from_one(i, j, feature) for feature in features[j]])
-        explained[j, i] = float(1.0 - np.square(features[i] - made).mean() / np.square(features[i]).mean())
+        explained[j, i] = explained_share(features[i], made)
     return explained
 
 

@@ -135,8 +135,8 @@ def pair_score(
 
 
 def densities(whiten: Array, features: Array, limit: float) -> Doubles:
-    """Mean square of the whitened features (n, size) over the limit, (n,): above 1 is outside the training cloud."""
-    density: Doubles = np.square(features @ whiten.T).mean(axis=1).astype(np.float64) / limit
+    """Mean square of the whitened features (…, size) over the limit, (…): above 1 is outside the training cloud."""
+    density: Doubles = np.square(features @ whiten.T).mean(axis=-1).astype(np.float64) / limit
     return density
 
 

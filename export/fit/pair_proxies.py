@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 
+from export.fit.basis import explained_share
+
 Array = NDArray[np.float32]
 Way = tuple[int, int]
 """From j, to i: numbers of modalities."""
@@ -67,11 +69,6 @@ def from_basis(source: Array, target: Array, neighbours: int, ridge: float, feat
     a = np.linalg.solve(gram, (v @ features[:, :, None]))
     proxies: Array = (a.transpose(0, 2, 1) @ target[nearest])[:, 0]
     return proxies
-
-
-def explained_share(target: Array, made: Array) -> float:
-    """1 - mean squared error over the target's mean square, which for standardised features is its variance."""
-    return float(1.0 - np.square(target - made).mean() / np.square(target).mean())
 
 
 def make_proxies(
