@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.perceive.log_mel import MEL_BINS
 from export.corpora import face_damage, sound_damage, speech_ruin
+from export.corpora.recordings import spoken
 from export.corpora.word_damage import word_errors
 
 _GRID = np.hypot(*np.meshgrid(np.arange(48) - 24, np.arange(48) - 22))
@@ -80,3 +83,20 @@ def test_ruined_faces_are_faces_and_never_the_picture_itself() -> None:
         bad = face_damage.ruined(FACE, rng)
         assert bad.shape == FACE.shape and bad.dtype == np.uint8
         assert np.abs(bad.astype(float) - FACE).mean() > 5.0
+
+
+def test_speech_is_found_between_the_silence_before_and_behind_it() -> None:
+    rng = np.random.default_rng(3)
+    quiet, said = rng.normal(6.0, 0.4, (70, MEL_BINS)), rng.normal(11.0, 0.8, (120, MEL_BINS))
+    said[50:58] = 6.0  # a short pause inside stays inside
+    begin, end = spoken(np.concatenate([quiet, said, quiet[:40]]).astype(np.float16))
+    assert 60 <= begin <= 70 and 190 <= end <= 205
+
+
+@settings(max_examples=60, deadline=None)
+@given(frames=st.integers(1, 60), level=st.floats(-15.0, 20.0), spread=st.floats(0.0, 5.0), seed=st.integers(0, 99))
+def test_some_part_of_any_recording_counts_as_speech(frames: int, level: float, spread: float, seed: int) -> None:
+    made = np.random.default_rng(seed).normal(level, spread, (frames, MEL_BINS)).astype(np.float16)
+    begin, end = spoken(made)
+    assert 0 <= begin < end <= frames
+    assert end - begin >= min(frames, 10)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from itertools import combinations, permutations
+from itertools import permutations
 from typing import get_args
 
 import numpy as np
@@ -12,16 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.m3er.check import ModalityCheck, density
 from edge.m3er.proxy import ProxyTable
-from edge.reading import MODALITIES, PAIRS, Modality, pair_name
+from edge.reading import MODALITIES
 from tests.made_bundle import DIM, random_tables
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("cca_zoo")
-from export.corpora.paired import FeaturePairs  # noqa: E402
 from export.evaluate.evaluation import Evaluation  # noqa: E402
-from export.evaluate.fold_check import fit_check, roc_area  # noqa: E402
 from export.evaluate.intervals import accuracy_interval  # noqa: E402
 from export.evaluate.net_shelf import NetShelf, right, scene  # noqa: E402
 from export.evaluate.noise_protocol import Protocol, equip, noise_protocol  # noqa: E402
@@ -30,45 +27,15 @@ from export.evaluate.pair_folds import Fold, folds_by_person, halves_of_test, in
 from export.evaluate.proxy_study import proxy_picture, proxy_study, regenerated  # noqa: E402
 from export.evaluate.rule_study import rule_study  # noqa: E402
 from export.fit.basis import explained_share  # noqa: E402
-from export.fit.pair_check import (  # noqa: E402
-    Canonical,
-    accumulated,
-    densities,
-    effectual,
-    log_likelihood_ratio,
-    pair_score,
-    share_losing,
-)
 from export.fit.pair_proxies import KINDS, Proxies, from_basis, make_proxies  # noqa: E402
 from export.nets.fusion import STATE_SIZES, FusionStep  # noqa: E402
 from export.nets.memory_fusion import MemoryFusion  # noqa: E402
 from export.nets.pair_fusion import Fusion, Recipe, Sequences, train_pair_fusion  # noqa: E402
+from tests.made_pairs import made_pairs  # noqa: E402
 
 Array = NDArray[np.float32]
 SEEDS = st.integers(0, 2**32 - 1)
 RECIPE = Recipe("multiplicative, M3ER", (0.0, 0.0, 0.0), 0.0, 0.01, 2e-2, epochs=6, batch=32, hidden=8, memory=8)
-
-
-def made_pairs(people: int = 18, each: int = 30, seed: int = 0, noise: float = 0.5) -> FeaturePairs:
-    """Three modalities, of 6, 7 and 8 numbers, that tell of the same four hidden things; the first is the class."""
-    rng = np.random.default_rng(seed)
-    n = people * each
-    labels = rng.integers(0, 2, n)
-    hidden = np.c_[3.0 * labels - 1.5, rng.normal(0.0, 1.0, (n, 3))]
-    features: dict[Modality, Array] = {}
-    for k, m in enumerate(MODALITIES):
-        way = np.linalg.qr(np.random.default_rng(k).normal(0.0, 1.0, (6 + k, 4)))[0].T
-        features[m] = (hidden @ way + noise * rng.normal(0.0, 1.0, (n, 6 + k))).astype(np.float32)
-    person = np.array([f"p{k:02d}" for k in range(people)]).repeat(each)
-    return FeaturePairs(
-        name="made",
-        features=features,
-        labels=labels,
-        label_names=("bad", "good"),
-        person=person,
-        position=np.concatenate([rng.permutation(each) for _ in range(people)]),
-        split=np.where(np.arange(people).repeat(each) < people // 2, "train", "test"),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -174,118 +141,6 @@ def test_a_net_is_trained_once_for_the_same_samples_and_anew_for_others(fold: Fo
         shelf.net(fold, recipe, 0, False, kept=(0,)),
     ]
     assert len({id(net) for net in (first, *others)}) == 6
-
-
-# The check
-
-
-@settings(max_examples=40, deadline=None)
-@given(seed=SEEDS, window=st.integers(1, 5), steps=st.integers(1, 9))
-def test_the_check_of_many_samples_is_the_devices_check_of_each(seed: int, window: int, steps: int) -> None:
-    rng = np.random.default_rng(seed)
-    tables = random_tables(rng)
-    silent = np.append(np.zeros(DIM), -1.0).astype(np.float32)
-    tables = replace(tables, damage=dict.fromkeys(MODALITIES, silent))  # a detector that these pairs do not have
-    features = [rng.normal(0.0, rng.choice([0.9, 1.3]), (steps, DIM)).astype(np.float32) for _ in MODALITIES]
-    order = np.arange(steps)[None]
-    inside = np.stack(
-        [
-            densities(tables.whiten[m], f, tables.density_limit[m]) <= 1
-            for m, f in zip(MODALITIES, features, strict=True)
-        ],
-        axis=1,
-    )
-    scores, agree = {}, {}
-    for a, b in combinations(range(3), 2):
-        i, j = MODALITIES[a], MODALITIES[b]
-        zero, one = np.zeros((2, 3)), np.ones((2, 3))
-        canonical = Canonical(tables.projection[i, j], tables.projection[j, i], zero, one, np.ones(3))
-        scores[i, j] = pair_score(canonical, features[a], features[b], "Pearson", order, window)
-        agree[a, b] = scores[i, j] >= tables.threshold[pair_name(i, j)]
-    trusted = effectual(inside, agree)
-    check = ModalityCheck(tables, window, 0.0)
-    for step in range(steps):
-        seen = {m: f[step] for m, f in zip(MODALITIES, features, strict=True)}
-        verdict = check.step(seen, dict.fromkeys(MODALITIES, 1.0))
-        for m, f in zip(MODALITIES, features, strict=True):
-            one_density = densities(tables.whiten[m], f, tables.density_limit[m])[step]
-            assert one_density == pytest.approx(density(tables, m, f[step]), rel=1e-4)
-        for i, j in PAIRS:
-            assert scores[i, j][step] == pytest.approx(verdict.correlation[pair_name(i, j)], abs=1e-4)
-        near = [abs(scores[pair][step] - tables.threshold[pair_name(*pair)]) for pair in PAIRS]
-        if min(near) > 1e-4 and all(abs(d - 1) > 1e-4 for d in verdict.density.values()):
-            assert {m for m, good in zip(MODALITIES, trusted[step], strict=True) if good} == verdict.effectual
-
-
-@settings(max_examples=50, deadline=None)
-@given(u=st.floats(-9, 9), v=st.floats(-9, 9), c=st.floats(0.0, 0.98))
-def test_the_likelihood_ratio_is_that_of_two_gaussians(u: float, v: float, c: float) -> None:
-    covariance, both = np.array([[1.0, c], [c, 1.0]]), np.array([u, v])
-    pair = -0.5 * (np.log(np.linalg.det(covariance)) + both @ np.linalg.solve(covariance, both))
-    strangers = -0.5 * (both @ both)  # both densities have the same 2 pi
-    found = log_likelihood_ratio(np.array([u]), np.array([v]), np.array([c]))[0]
-    assert found == pytest.approx(pair - strangers, abs=1e-6 * (1 + abs(pair)))
-
-
-@settings(max_examples=40, deadline=None)
-@given(seed=SEEDS, window=st.integers(1, 6))
-def test_sums_are_over_the_last_samples_of_the_same_sequence(seed: int, window: int) -> None:
-    rng = np.random.default_rng(seed)
-    values = rng.normal(size=(9, 2))
-    order = np.array([[4, 1, 7, 2], [8, 0, -1, -1]])  # 3, 5 and 6 are in none
-    found = accumulated(values, order, window)
-    for row in ([4, 1, 7, 2], [8, 0]):
-        for place, sample in enumerate(row):
-            expected = values[row[max(0, place + 1 - window) : place + 1]].sum(axis=0)
-            np.testing.assert_allclose(found[sample], expected, atol=1e-12)
-    assert not found[[3, 5, 6]].any()
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    good=st.lists(st.integers(-3, 3), min_size=1, max_size=9), bad=st.lists(st.integers(-3, 3), min_size=1, max_size=9)
-)
-def test_the_roc_area_is_the_share_of_pairs_in_the_right_order(good: list[int], bad: list[int]) -> None:
-    expected = np.mean([1.0 if g > b else 0.5 if g == b else 0.0 for g in good for b in bad])
-    assert roc_area(np.array(good, float), np.array(bad, float)) == pytest.approx(expected)
-
-
-def test_one_partner_suffices_or_all_must_agree() -> None:
-    inside = np.array([[True, True, True]] * 3 + [[True, True, False], [True, False, False], [False] * 3])
-    agree = {
-        (0, 1): np.array([True, True, False, False, True, True]),
-        (0, 2): np.array([True, False, False, True, True, True]),
-        (1, 2): np.array([True, False, False, True, True, True]),
-    }
-    one = [[1, 1, 1], [1, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 0, 0]]
-    every = [[1, 1, 1], [0, 0, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0], [0, 0, 0]]
-    np.testing.assert_array_equal(effectual(inside, agree), np.array(one, bool))
-    np.testing.assert_array_equal(effectual(inside, agree, one_suffices=False), np.array(every, bool))
-    np.testing.assert_array_equal(effectual(inside, {}), inside)
-
-
-@pytest.mark.parametrize("window", [1, 4])
-def test_the_check_finds_noise_and_strangers_and_lets_the_good_pass(window: int, fold: Fold) -> None:
-    check = fit_check(fold, "both", "likelihood ratio", window, True, seed=0)
-    order = in_order(fold, fold.test, in_context=True)
-    clean = check.trusted(fold.features, order)
-    assert share_losing(clean[fold.test], fold.person[fold.test]) < 0.12
-    for damage, least in (("noise", 1.0), ("stranger", 0.6 if window == 1 else 0.9)):
-        features = [damaged(fold, 0, fold.test, damage, 0), *fold.features[1:]]  # type: ignore[arg-type]
-        trusted = check.trusted(features, order)[fold.test]
-        assert (~trusted[:, 0]).mean() >= least
-        assert trusted[:, 1:].mean() > 0.85
-
-
-def test_density_alone_is_blind_to_strangers_and_the_papers_score_nearly_blind_to_noise(fold: Fold) -> None:
-    order = in_order(fold, fold.test, in_context=True)
-    stranger = [damaged(fold, 1, fold.test, "stranger", 0) if m == 1 else f for m, f in enumerate(fold.features)]
-    noise = [damaged(fold, 1, fold.test, "noise", 0) if m == 1 else f for m, f in enumerate(fold.features)]
-    by_density = fit_check(fold, "density", "Pearson", 1, True, seed=0)
-    by_correlation = fit_check(fold, "correlation", "Pearson", 1, True, seed=0)
-    assert by_density.trusted(stranger, order)[fold.test, 1].mean() > 0.9
-    assert not by_density.trusted(noise, order)[fold.test, 1].any()
-    assert by_correlation.trusted(noise, order)[fold.test, 1].mean() > 0.2
 
 
 # Proxies

@@ -1,7 +1,7 @@
 """What ruins a face's picture on a robot: a hand, darkness, blur, JPEG blocks, a crop beside the face.
 
-Three severities each, for measuring the modality check. Two kinds, the hand and JPEG blocks, are never trained on:
-encoders learn damage from :func:`ruined` alone, so that the measurement also tells about kinds they never met.
+Three severities each, for measuring the modality check. Encoders learn damage from :func:`ruined` alone, which knows no
+hand, so that the measurement also tells about a kind they never met.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,11 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from edge.perceive.face_crop import face_input
+from export.corpora.face_examples import disturb
+from export.corpora.ferplus import Faces
+from export.nets.damage_training import DamageExamples
 
 Image = NDArray[np.uint8]
 
@@ -65,9 +70,37 @@ KINDS: dict[str, Callable[[Image, int, np.random.Generator], Image]] = {
 }
 
 
+def face_damage_examples(faces: Faces) -> DamageExamples:
+    """Sound: as disturbed for emotions, before a stranger camera, in stranger light."""
+
+    def sound(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        return face_input(np.stack([_strange(disturb(faces.images[n], rng), rng) for n in numbers]))
+
+    def spoilt(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        return face_input(np.stack([ruined(disturb(faces.images[n], rng), rng) for n in numbers]))
+
+    return DamageExamples(sound, spoilt, len(faces.images))
+
+
+def _strange(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Another camera: softer, harder or softer contrast, light from one side, coarse compression."""
+    value = image.astype(np.float32)
+    if rng.random() < 0.5:
+        value = cv2.GaussianBlur(value, (0, 0), rng.uniform(0.3, 1.2)).astype(np.float32)
+    slope = np.linspace(-1, 1, image.shape[0], dtype=np.float32) * np.float32(rng.uniform(0, 50))
+    value = value + (slope[:, None] if rng.random() < 0.5 else slope)
+    value = (value - 128) * rng.uniform(0.4, 1.5) + 128 + rng.uniform(-30, 30)
+    out: NDArray[np.uint8] = np.clip(value, 0, 255).astype(np.uint8)
+    if rng.random() < 0.3:
+        _, packed = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))])
+        out = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return out
+
+
 def ruined(image: Image, rng: np.random.Generator) -> Image:
-    """A face that no encoder should be trusted with, for training: a patch, darkness, blur, noise or a bad crop."""
-    kind = rng.integers(5)
+    """A face that no encoder should be trusted with, for training: a patch, darkness, blur, noise, blocks
+    or a bad crop."""
+    kind = rng.integers(6)
     if kind == 0:
         return _patched(image, rng)
     if kind == 1:
@@ -76,6 +109,9 @@ def ruined(image: Image, rng: np.random.Generator) -> Image:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(3.0, 7.0)), np.uint8)
     if kind == 3:
         return _as_image(image + rng.normal(0, rng.uniform(50, 150), image.shape))
+    if kind == 4:
+        _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(1, 6))])
+        return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
     return _elsewhere(image, rng)
 
 

@@ -5,9 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.perceive.face_crop import face_input
-from export.corpora.face_damage import ruined
 from export.corpora.ferplus import Faces
-from export.nets.damage_training import DamageExamples
 from export.nets.encoder_training import Examples, Target
 
 _CLASS_POWER = 0.35
@@ -27,33 +25,6 @@ def face_examples(faces: Faces) -> Examples:
 
     target = Target(faces.votes, (weight / weight.mean()).astype(np.float32))
     return Examples(make_inputs, {"votes": target})
-
-
-def face_damage_examples(faces: Faces) -> DamageExamples:
-    """Sound: as disturbed for emotions, before a stranger camera, in stranger light."""
-
-    def sound(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        return face_input(np.stack([_strange(disturb(faces.images[n], rng), rng) for n in numbers]))
-
-    def spoilt(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        return face_input(np.stack([ruined(disturb(faces.images[n], rng), rng) for n in numbers]))
-
-    return DamageExamples(sound, spoilt, len(faces.images))
-
-
-def _strange(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Another camera: softer, harder or softer contrast, light from one side, coarse compression."""
-    value = image.astype(np.float32)
-    if rng.random() < 0.5:
-        value = cv2.GaussianBlur(value, (0, 0), rng.uniform(0.3, 1.2)).astype(np.float32)
-    slope = np.linspace(-1, 1, image.shape[0], dtype=np.float32) * np.float32(rng.uniform(0, 50))
-    value = value + (slope[:, None] if rng.random() < 0.5 else slope)
-    value = (value - 128) * rng.uniform(0.4, 1.5) + 128 + rng.uniform(-30, 30)
-    out: NDArray[np.uint8] = np.clip(value, 0, 255).astype(np.uint8)
-    if rng.random() < 0.3:
-        _, packed = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))])
-        out = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
-    return out
 
 
 def disturb(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -6,13 +6,10 @@ from numpy.typing import NDArray
 from edge.perceive.log_mel import FRAME_HOP_S, MEL_BINS, WINDOW_FRAMES, speech_input
 from export.corpora.emotions import CALM, EMOTIONS
 from export.corpora.recordings import Recording
-from export.corpora.speech_ruin import colour, ruined, steady_noise, strange
-from export.nets.damage_training import DamageExamples
+from export.corpora.speech_noise import colour, steady_noise
 from export.nets.encoder_training import Examples, Target
 
 _SMOOTHING = 0.05
-_TALK_ON = 0.7
-"""Part of the windows for damage that are full of speech: else who talks on looks like noise, which never pauses."""
 _RAVDESS_WEIGHT = 2.0
 """It has a fifth of CREMA-D's clips, and two emotions that CREMA-D lacks."""
 
@@ -43,24 +40,6 @@ def speech_examples(recordings: list[Recording]) -> Examples:
             "heard": Target(heard, np.asarray(weights / 2, np.float32)),
         },
     )
-
-
-def speech_damage_examples(recordings: list[Recording]) -> DamageExamples:
-    """Sound: voices, rooms and microphones that no corpus has, a synthetic voice's buzz among them."""
-    before = Before(recordings)
-
-    def sound(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        heard = (_heard(recordings[i], before, rng, _TALK_ON) for i in numbers)
-        return np.stack([speech_input(strange(frames, rng)) for frames in heard])
-
-    def spoilt(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
-        made = []
-        for i in numbers:
-            crowd = [recordings[k].frames.astype(np.float32) for k in rng.integers(len(recordings), size=5)]
-            made.append(speech_input(ruined(_heard(recordings[i], before, rng, _TALK_ON), crowd, rng)))
-        return np.stack(made)
-
-    return DamageExamples(sound, spoilt, len(recordings))
 
 
 class Before:
@@ -104,7 +83,7 @@ def step_ends(recording: Recording, hop_s: float) -> list[int]:
 
 
 def _disturbed_window(recording: Recording, before: Before, rng: np.random.Generator) -> NDArray[np.float32]:
-    frames = _heard(recording, before, rng)
+    frames = heard(recording, before, rng)
     if rng.random() < 0.15:
         frames = steady_noise(frames, rng.uniform(2.5, 9.0), rng)
     out = speech_input(frames)
@@ -115,7 +94,7 @@ def _disturbed_window(recording: Recording, before: Before, rng: np.random.Gener
     return out
 
 
-def _heard(recording: Recording, before: Before, rng: np.random.Generator, talk_on: float = 0.2) -> NDArray[np.float32]:
+def heard(recording: Recording, before: Before, rng: np.random.Generator, talk_on: float = 0.2) -> NDArray[np.float32]:
     """Log-mel frames (n, MEL_BINS) up to some moment, at another speed, by another throat and microphone."""
     begin, end = recording.begin, recording.end
     if rng.random() < 0.2:  # a step falls in the middle of the sentence, too

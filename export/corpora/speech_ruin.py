@@ -3,25 +3,36 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.perceive.log_mel import MEL_BINS
-
-Frames = NDArray[np.float32]
+from edge.perceive.log_mel import MEL_BINS, speech_input
+from export.corpora.recordings import Recording
+from export.corpora.speech_examples import Before, heard
+from export.corpora.speech_noise import Frames, colour, steady_noise
+from export.nets.damage_training import DamageExamples
 
 _SILENCE = -15.9
 """Kaldi's log of nothing."""
 
 
-def colour(rng: np.random.Generator) -> Frames:
-    """A microphone's or a room's own tone: a smooth curve over the mel bins, nats."""
-    knots = rng.normal(0, 0.5, 5)
-    return np.asarray(np.interp(np.linspace(0, 4, MEL_BINS), np.arange(5), knots), np.float32)
+_TALK_ON = 0.7
+"""Part of the windows for damage that are full of speech: else who talks on looks like noise, which never pauses."""
 
 
-def steady_noise(frames: Frames, below_nats: float, rng: np.random.Generator) -> Frames:
-    """With a coloured noise, its usual level this far below the loud frames' peaks."""
-    loud = np.percentile(frames.max(axis=1), 95)
-    noise = loud - below_nats + 1.5 * colour(rng) + rng.gumbel(0, 0.6, frames.shape)
-    return np.asarray(np.logaddexp(frames, noise), np.float32)
+def speech_damage_examples(recordings: list[Recording]) -> DamageExamples:
+    """Sound: voices, rooms and microphones that no corpus has, a synthetic voice's buzz among them."""
+    before = Before(recordings)
+
+    def sound(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        frames = (heard(recordings[i], before, rng, _TALK_ON) for i in numbers)
+        return np.stack([speech_input(strange(sound_frames, rng)) for sound_frames in frames])
+
+    def spoilt(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+        made = []
+        for i in numbers:
+            crowd = [recordings[k].frames.astype(np.float32) for k in rng.integers(len(recordings), size=5)]
+            made.append(speech_input(ruined(heard(recordings[i], before, rng, _TALK_ON), crowd, rng)))
+        return np.stack(made)
+
+    return DamageExamples(sound, spoilt, len(recordings))
 
 
 def strange(frames: Frames, rng: np.random.Generator) -> Frames:

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from edge.perceive.tokens import OUT_OF_VOCABULARY, PAD, Vocabulary
 from export.corpora.emotions import EMOTIONS
 from export.corpora.utterances import CONVERSATIONS, Utterance
-from export.nets.damage_training import DamageExamples
 from export.nets.encoder_training import Examples, Target
 
 _CLASS_POWER = 0.5
@@ -49,25 +48,6 @@ def text_examples(utterances: list[Utterance], vocabulary: Vocabulary) -> Exampl
     of = np.array([u.dataset for u in utterances])
     targets = {name: Target(labels, np.where(of == name, weights, 0).astype(np.float32)) for name in corpora}
     return Examples(make_inputs, targets)
-
-
-def text_damage_examples(utterances: list[Utterance], vocabulary: Vocabulary) -> DamageExamples:
-    """Sound: words as a good recogniser writes them. Ruined: 40 to 90 % of them are others' words."""
-    said = [u for u in utterances if u.dataset in CONVERSATIONS]
-    plain = tokens_of(said, vocabulary, marks=False)
-    pool = plain[plain != PAD]
-
-    def sound(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
-        batch = plain[numbers]
-        missed = (rng.random(batch.shape) < 0.05) & (batch != PAD)
-        return np.where(missed, OUT_OF_VOCABULARY, batch).astype(np.int32)
-
-    def spoilt(numbers: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int32]:
-        batch = plain[numbers]
-        wrong = (rng.random(batch.shape) < rng.uniform(0.4, 0.9, (len(numbers), 1))) & (batch != PAD)
-        return np.where(wrong, rng.choice(pool, batch.shape), batch).astype(np.int32)
-
-    return DamageExamples(sound, spoilt, len(said))
 
 
 def tokens_of(utterances: list[Utterance], vocabulary: Vocabulary, marks: bool) -> NDArray[np.int32]:

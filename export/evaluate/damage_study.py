@@ -20,7 +20,7 @@ Scores = NDArray[np.float64]
 SEVERE = 2
 _REACH = 0.95
 _CURVE_POINTS = 60
-_NEVER_TRAINED = ("hand", "JPEG blocks", "wrong transcript")
+_NEVER_TRAINED = ("hand", "wrong transcript")
 
 
 @dataclass(frozen=True)

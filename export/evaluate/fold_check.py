@@ -1,26 +1,26 @@
 """The modality check of one fold: fitted on its people, its limits set on others, run on all samples at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.evaluate.pair_damage import damaged
+from export.evaluate.pair_damage import Damage, damaged
 from export.evaluate.pair_folds import Fold, Rows, in_order
 from export.fit.cloud import whitening
 from export.fit.pair_check import (
     Bools,
     Canonical,
     Doubles,
+    Limits,
     Pair,
     Score,
-    agreement_thresholds,
+    Seen,
+    best_limits,
     densities,
-    density_limits,
-    effectual,
     fit_canonical,
     pair_score,
 )
@@ -32,6 +32,7 @@ DIMENSIONS = (2, 5, 10, 20)
 SHRINKAGES = (0.1, 0.5)
 CLEAN_LOST_AT_MOST = 0.05
 """Share of clean samples that may lose a modality."""
+_FOUND_ON: tuple[Damage, ...] = ("noise", "stranger")
 
 
 def chosen_canonical(fold: Fold, pair: Pair, score: Score, window: int, seed: int) -> Canonical:
@@ -41,8 +42,8 @@ def chosen_canonical(fold: Fold, pair: Pair, score: Score, window: int, seed: in
     """
     i, j = pair
     order = in_order(fold, fold.chosen, in_context=True)
-    ruined = [(damaged(fold, i, fold.chosen, damage, seed), fold.features[j]) for damage in ("noise", "stranger")] + [
-        (fold.features[i], damaged(fold, j, fold.chosen, damage, seed)) for damage in ("noise", "stranger")
+    ruined = [(damaged(fold, i, fold.chosen, damage, seed), fold.features[j]) for damage in _FOUND_ON] + [
+        (fold.features[i], damaged(fold, j, fold.chosen, damage, seed)) for damage in _FOUND_ON
     ]
     best: tuple[float, Canonical] | None = None
     most = min(max(DIMENSIONS), fold.features[i].shape[1], fold.features[j].shape[1])
@@ -78,58 +79,78 @@ class FoldCheck:
     """Says which modalities of each sample may be trusted.
 
     Attributes:
-        whiten, limit: per modality; empty: density does not count.
-        canonical, threshold: per pair; empty: correlation does not count.
+        whiten: per modality; empty: density does not count.
+        canonical: per pair; empty: correlation does not count.
         score, window: what agreement is measured by, over how many samples.
-        one_suffices: see :func:`export.fit.pair_check.effectual`.
+        limits: where the lines are drawn.
     """
 
     whiten: list[Array]
-    limit: list[float]
     canonical: dict[Pair, Canonical]
-    threshold: dict[Pair, float]
     score: Score
     window: int
-    one_suffices: bool
+    limits: Limits
 
     def inside(self, features: Sequence[Array]) -> Bools:
         """(n, M)"""
-        if not self.whiten:
-            return np.ones((len(features[0]), len(features)), np.bool_)
-        given = zip(self.whiten, features, self.limit, strict=True)
-        return np.stack([densities(whiten, f, limit) <= 1.0 for whiten, f, limit in given], axis=1)
+        return self.limits.inside(self._density(features), len(features[0]))
 
-    def scores(self, features: Sequence[Array], order: Rows) -> dict[Pair, Doubles]:
-        """Agreement of each pair, (n,)."""
-        return {
+    def seen(self, features: Sequence[Array], order: Rows) -> Seen:
+        """All evidence. `order`: which samples follow each other; see :func:`export.fit.pair_check.accumulated`."""
+        agreement = {
             (i, j): pair_score(canonical, features[i], features[j], self.score, order, self.window)
             for (i, j), canonical in self.canonical.items()
         }
+        return Seen(self._density(features), agreement)
 
     def trusted(self, features: Sequence[Array], order: Rows) -> Bools:
-        """(n, M). `order`: which samples follow each other; see :func:`export.fit.pair_check.accumulated`."""
-        scores = self.scores(features, order)
-        agree = {pair: s >= self.threshold[pair] for pair, s in scores.items()}
-        return effectual(self.inside(features), agree, self.one_suffices)
+        """(n, M)"""
+        return self.limits.trusted(self.seen(features, order), len(features[0]))
+
+    def _density(self, features: Sequence[Array]) -> Doubles | None:
+        if not self.whiten:
+            return None
+        return np.stack([densities(w, f, 1.0) for w, f in zip(self.whiten, features, strict=True)], axis=1)
 
 
 def fit_check(fold: Fold, rule: Rule, score: Score, window: int, one_suffices: bool, seed: int) -> FoldCheck:
-    """Fitted on `fitted`; limits on `chosen`, such that at most CLEAN_LOST_AT_MOST of its samples lose a modality.
+    """Fitted on `fitted`; limits on `chosen`, by its ROC, see :func:`export.fit.pair_check.best_limits`.
 
-    With both kinds of evidence, density may cost half of that, and agreement the rest.
+    At most CLEAN_LOST_AT_MOST of clean samples lose a modality; with both kinds of evidence, at most half of that to
+    density. Ruined are noise and strangers, in each modality.
     """
-    order = in_order(fold, fold.chosen, in_context=True)
+    rows, count = fold.chosen, len(fold.features)
     whiten = [whitening(f[fold.fitted]) for f in fold.features] if rule != "correlation" else []
-    limit: list[float] = []
-    if whiten:
-        clean = [densities(w, f[fold.chosen], 1.0) for w, f in zip(whiten, fold.features, strict=True)]
-        limit = density_limits(clean, fold.person[fold.chosen], CLEAN_LOST_AT_MOST * (0.5 if rule == "both" else 1.0))
-    pairs = list(combinations(range(len(fold.features)), 2)) if rule != "density" else []
+    pairs = list(combinations(range(count), 2)) if rule != "density" else []
     canonical = {pair: chosen_canonical(fold, pair, score, window, seed) for pair in pairs}
-    check = FoldCheck(whiten, limit, canonical, {}, score, window, one_suffices)
-    if not pairs:
-        return check
-    scores = {pair: s[fold.chosen] for pair, s in check.scores(fold.features, order).items()}
-    inside = check.inside(fold.features)[fold.chosen]
-    threshold = agreement_thresholds(scores, inside, fold.person[fold.chosen], CLEAN_LOST_AT_MOST, one_suffices)
-    return FoldCheck(whiten, limit, canonical, threshold, score, window, one_suffices)
+    open_limits = Limits((np.inf,) * count, dict.fromkeys(pairs, -np.inf), one_suffices)
+    check = FoldCheck(whiten, canonical, score, window, open_limits)
+    order = in_order(fold, rows, in_context=True)
+
+    def seen(features: Sequence[Array]) -> Seen:
+        whole = check.seen(features, order)
+        agreement = {pair: values[rows] for pair, values in whole.agreement.items()}
+        return Seen(None if whole.density is None else whole.density[rows], agreement)
+
+    clean = seen(fold.features)
+    ruined: list[tuple[int, Seen]] = []
+    for m in range(count):
+        for damage in _FOUND_ON:
+            features = list(fold.features)
+            features[m] = damaged(fold, m, rows, damage, seed)
+            ruined.append((m, seen(features)))
+
+    limits, person = check.limits, fold.person[rows]
+    if clean.density is not None:
+        density = clean.density
+        limits = best_limits(
+            lambda q: replace(open_limits, density=tuple(np.quantile(density, 1.0 - q, axis=0).tolist())),
+            clean, ruined, person, CLEAN_LOST_AT_MOST * (0.5 if rule == "both" else 1.0),
+        )  # fmt: skip
+    if pairs:
+        within = limits
+        limits = best_limits(
+            lambda q: replace(within, agreement={p: float(np.quantile(a, q)) for p, a in clean.agreement.items()}),
+            clean, ruined, person, CLEAN_LOST_AT_MOST,
+        )  # fmt: skip
+    return replace(check, limits=limits)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from export.corpora import recordings as recordings_module
-from export.corpora import speech_examples, speech_ruin
+from export.corpora import speech_examples, speech_noise
 from export.corpora.cache import Arrays, cached, source_digest
 from export.corpora.emotions import CALM, EMOTIONS
 from export.corpora.paired import FeaturePairs
@@ -44,7 +44,7 @@ _REACH_UAR = 0.72
 class Schedules:
     """How long the encoder learns from CREMA-D, and then from twenty actors (or ten, for stacking)."""
 
-    crema: Schedule = field(default=Schedule(epochs=26, batch=64, learning_rate=3e-3, weight_decay=0.02))
+    crema: Schedule = field(default=Schedule(epochs=64, batch=64, learning_rate=3e-3, weight_decay=0.02))
     ravdess: Schedule = field(default=Schedule(epochs=30, batch=32, learning_rate=1.5e-3, weight_decay=0.02))
 
 
@@ -123,7 +123,7 @@ def cross_validated_speech(recordings: list[Recording], cache: Path, seed: int, 
     fold = np.array([fold_of[r.speaker] for r in acted])
     half = np.array([actors.index(r.speaker) // 2 % 2 for r in acted])
     inputs = torch.from_numpy(np.stack([window(r, r.end) for r in acted]))
-    code = source_digest(speech_net, speech_examples, speech_ruin, recordings_module, encoder_training, whole_batches)
+    code = source_digest(speech_net, speech_examples, speech_noise, recordings_module, encoder_training, whole_batches)
 
     def learnt(name: str, from_: list[Recording], schedule: Schedule, start: EncoderTask | None) -> EncoderTask:
         train = speech_examples.speech_examples(from_)
@@ -134,7 +134,8 @@ def cross_validated_speech(recordings: list[Recording], cache: Path, seed: int, 
             task = train_encoder(name, encoder, train, few, schedule, seed, ONE_DEVICE)
             return {key: value.numpy() for key, value in task.state_dict().items()}
 
-        depends_on = [code, asdict(schedules), seed, name, [r.clip for r in from_]]
+        before = [asdict(schedules.crema)] if start else []
+        depends_on = [code, *before, asdict(schedule), seed, name, [r.clip for r in from_]]
         return restored(encoder, train, schedule, cached(cache, f"speech-{name}", depends_on, compute))
 
     basis = learnt("CREMA-D", crema, schedules.crema, None)

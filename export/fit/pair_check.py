@@ -188,45 +188,72 @@ def share_losing(trusted: Bools, person: NDArray[np.str_]) -> float:
     return float(shares.mean() + 1.64 * error)
 
 
-def density_limits(clean: Sequence[Doubles], person: NDArray[np.str_], at_most: float) -> list[float]:
-    """A limit a modality, the same quantile of each, such that at most this share of clean samples loses any.
+@dataclass(frozen=True)
+class Seen:
+    """All evidence that a check has of n samples.
 
-    Args:
-        clean: densities with limit 1 of each modality, (n,).
-        person: (n,).
+    Attributes:
+        density: (n, M) with limit 1; None: density does not count.
+        agreement: of each pair (n,); {}: correlation does not count.
     """
 
-    def limits(quantile: float) -> list[float]:
-        return [float(np.quantile(d, 1.0 - quantile)) for d in clean]
-
-    def lost(quantile: float) -> float:
-        inside = np.stack([d <= k for d, k in zip(clean, limits(quantile), strict=True)], axis=1)
-        return share_losing(inside, person)
-
-    return limits(losing_at_most(lost, at_most))
+    density: Doubles | None
+    agreement: Mapping[Pair, Doubles]
 
 
-def agreement_thresholds(
-    scores: Mapping[Pair, Doubles],
-    inside: Bools,
+@dataclass(frozen=True)
+class Limits:
+    """Where a check draws its lines.
+
+    Attributes:
+        density: a limit a modality.
+        agreement: a threshold a pair.
+        one_suffices: see :func:`effectual`.
+    """
+
+    density: tuple[float, ...]
+    agreement: Mapping[Pair, float]
+    one_suffices: bool
+
+    def inside(self, density: Doubles | None, samples: int) -> Bools:
+        """Which modalities lie inside their clouds, (n, M)."""
+        if density is None:
+            return np.ones((samples, len(self.density)), np.bool_)
+        within: Bools = density <= np.array(self.density)
+        return within
+
+    def trusted(self, seen: Seen, samples: int) -> Bools:
+        """Which modalities are effectual, (n, M)."""
+        agree = {pair: score >= self.agreement[pair] for pair, score in seen.agreement.items()}
+        return effectual(self.inside(seen.density, samples), agree, self.one_suffices)
+
+
+_STEPS = 12
+
+
+def best_limits(
+    make: Callable[[float], Limits],
+    clean: Seen,
+    ruined: Sequence[tuple[int, Seen]],
     person: NDArray[np.str_],
     at_most: float,
-    one_suffices: bool = True,
-) -> dict[Pair, float]:
-    """τ of each pair, the same quantile of clean scores, such that at most this share of samples loses a modality.
+) -> Limits:
+    """Of the limits that cost at most a share of clean samples a modality, those with the largest Youden's J.
+
+    J (Youden, Cancer 1950) is here the mean share of ruined modalities that are found, less the share of clean samples
+    that lose any. Between equals, those that lose less.
 
     Args:
-        scores: of clean samples, (n,) a pair.
-        inside: of the same samples (n, M); what lies outside counts as lost already.
-        person: of the same samples (n,).
+        make: limits from the share of clean evidence beyond them.
+        clean: samples as they are; `ruined`: the same with one modality ruined in all of them, and its number.
+        person: of the samples (n,).
+        at_most: see :func:`share_losing`.
     """
+    n = len(person)
+    most = losing_at_most(lambda q: share_losing(make(q).trusted(clean, n), person), at_most)
 
-    def thresholds(quantile: float) -> dict[Pair, float]:
-        return {pair: float(np.quantile(s, quantile)) for pair, s in scores.items()}
+    def youden(limits: Limits) -> float:
+        found = np.mean([(~limits.trusted(seen, n)[:, m]).mean() for m, seen in ruined])
+        return float(found - (~limits.trusted(clean, n).all(axis=1)).mean())
 
-    def lost(quantile: float) -> float:
-        tau = thresholds(quantile)
-        agree = {pair: s >= tau[pair] for pair, s in scores.items()}
-        return share_losing(effectual(inside, agree, one_suffices), person)
-
-    return thresholds(losing_at_most(lost, at_most))
+    return max((make(q) for q in np.linspace(0.0, most, _STEPS)), key=youden)

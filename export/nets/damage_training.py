@@ -14,7 +14,6 @@ from export.nets.encoder_training import EncoderTask
 
 MakeSome = Callable[[NDArray[np.int64], np.random.Generator], NDArray[Any]]
 
-_STEPS = 250
 _HALF_BATCH = 64
 
 
@@ -27,11 +26,13 @@ class DamageExamples:
             from. What the detector meets here it will not call damage.
         ruined: so that nobody could tell an emotion by them.
         size: how many samples there are.
+        steps: batches that the detector learns from.
     """
 
     sound: MakeSome
     ruined: MakeSome
     size: int
+    steps: int = 250
 
 
 def learn_damage(name: str, task: EncoderTask, examples: DamageExamples, seed: int) -> None:
@@ -40,12 +41,12 @@ def learn_damage(name: str, task: EncoderTask, examples: DamageExamples, seed: i
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW([*task.encoder.damage.parameters(), *task.ruin.parameters()], 3e-3)
     truth = torch.cat([torch.zeros(_HALF_BATCH), torch.ones(_HALF_BATCH)])
-    for _ in track(range(_STEPS), f"{name}: what damage looks like"):
+    for _ in track(range(examples.steps), f"{name}: what damage looks like"):
         some = rng.integers(examples.size, size=(2, _HALF_BATCH))
         inputs = np.concatenate([examples.sound(some[0], rng), examples.ruined(some[1], rng)])
         with torch.no_grad():
-            pooled = task.encoder.body(torch.from_numpy(inputs))
-        logits = task.ruin(task.encoder.damage(pooled))[:, 0]
+            _, shows_damage = task.encoder.seen(torch.from_numpy(inputs))
+        logits = task.ruin(task.encoder.damage(shows_damage))[:, 0]
         loss: Tensor = nn.functional.binary_cross_entropy_with_logits(logits, truth)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -86,8 +86,8 @@ class EncoderTask(lightning.LightningModule):  # type: ignore[misc]
         if inputs.ndim == 4:  # a third faster on a CPU
             inputs = inputs.to(memory_format=torch.channels_last)
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=inputs.ndim == 4):
-            features = self.encoder(inputs)
-        features = features.float()[:, :EMOTION]
+            features = self.encoder.emotion(self.encoder.seen(inputs)[0])
+        features = features.float()
         loss = torch.zeros((), device=features.device)
         for name, (labels, weights) in self.targets.items():
             each = -(labels[numbers].to(features) * self.heads[name](features).log_softmax(dim=1)).sum(dim=1)

@@ -9,7 +9,7 @@ import torch
 from edge.perceive import face_crop, log_mel, tokens
 from edge.perceive.tokens import Vocabulary
 from edge.reading import MODALITIES, Modality
-from export.corpora import face_damage, ferplus, recordings, speech_ruin, utterances
+from export.corpora import face_damage, ferplus, recordings, speech_noise, speech_ruin, utterances, word_damage
 from export.corpora import face_examples as faces
 from export.corpora import speech_examples as speech
 from export.corpora import text_examples as text
@@ -30,16 +30,17 @@ from export.nets.encoder_training import EncoderTask, Examples, Schedule, train_
 class Schedules:
     """How long each encoder is trained. The default fits two cores; a test may ask for less."""
 
-    face: Schedule = field(default=Schedule(epochs=28, batch=128, learning_rate=4e-3, weight_decay=0.02))
-    speech: Schedule = field(default=Schedule(epochs=36, batch=64, learning_rate=3e-3, weight_decay=0.02))
+    face: Schedule = field(default=Schedule(epochs=60, batch=128, learning_rate=4e-3, weight_decay=0.02))
+    speech: Schedule = field(default=Schedule(epochs=96, batch=64, learning_rate=3e-3, weight_decay=0.02))
     text: Schedule = field(default=Schedule(epochs=6, batch=256, learning_rate=3e-3))
 
 
 _CODE = {
-    "face": (face_net, faces, face_damage, ferplus, face_crop),
-    "speech": (speech_net, speech, speech_ruin, recordings, log_mel),
+    "face": (face_net, faces, ferplus, face_crop),
+    "speech": (speech_net, speech, speech_noise, recordings, log_mel),
     "text": (text_net, text, utterances, tokens),
 }
+_DAMAGE_CODE = {"face": face_damage, "speech": speech_ruin, "text": word_damage}
 
 
 def train_encoders(
@@ -97,7 +98,9 @@ def _encoder(
         learn_damage(modality, task, damage_examples(modality, corpora, vocabulary, "train"), seed)
         return {name: value.detach().numpy() for name, value in _damage_weights(task).items()}
 
-    known = cached(cache, f"{modality}-damage", [source_digest(damage_training), depends_on], learnt)
+    known = cached(
+        cache, f"{modality}-damage", [source_digest(damage_training, _DAMAGE_CODE[modality]), depends_on], learnt
+    )
     for name, weights in _damage_weights(task).items():
         weights.data.copy_(torch.from_numpy(known[name]))
     return task
@@ -106,10 +109,10 @@ def _encoder(
 def damage_examples(modality: Modality, corpora: Corpora, vocabulary: Vocabulary, split: str) -> DamageExamples:
     """Sound and ruined inputs of a split."""
     if modality == "face":
-        return faces.face_damage_examples(corpora.faces[split])
+        return face_damage.face_damage_examples(corpora.faces[split])
     if modality == "speech":
-        return speech.speech_damage_examples(corpora.recordings[split])
-    return text.text_damage_examples(corpora.utterances[split], vocabulary)
+        return speech_ruin.speech_damage_examples(corpora.recordings[split])
+    return word_damage.text_damage_examples(corpora.utterances[split], vocabulary)
 
 
 def _damage_weights(task: EncoderTask) -> dict[str, torch.nn.Parameter]:
