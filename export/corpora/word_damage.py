@@ -10,9 +10,6 @@ from export.corpora.text_examples import tokens_of
 from export.corpora.utterances import CONVERSATIONS, Utterance
 from export.nets.damage_training import DamageExamples
 
-_LEARNING_STEPS = 3_000
-"""Which words may follow each other takes longer to learn than what a blur looks like, and each step is cheap."""
-
 _ACTIONS = ("replace", "drop", "insert")
 _SHARES = (0.7, 0.2, 0.1)
 """Of a recogniser's errors, most are substitutions."""
@@ -54,7 +51,7 @@ def text_damage_examples(utterances: list[Utterance], vocabulary: Vocabulary) ->
         batch = np.where(wrong, rng.choice(pool, batch.shape), batch).astype(np.int32)
         return np.stack([_some_lost(row, rng) if rng.random() < 0.5 else row for row in batch])
 
-    return DamageExamples(sound, spoilt, len(said), _LEARNING_STEPS)
+    return DamageExamples(sound, spoilt, len(said))
 
 
 def _some_lost(tokens: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.int32]:

@@ -80,14 +80,10 @@ class DamageMoments:
         if kind == "word errors":
             rate = WORD_ERRORS[severity]
             return self._text_features([tuple(word_errors(u.words, rate, self._pool, rng)) for u in self._said])
-        order = rng.permutation(len(self._said))
-        for _ in range(20):  # somebody else's words, of another emotion
-            same = self._emotions[order] == self._emotions
-            if not same.any():
-                break
-            order[same] = (
-                rng.permutation(order[same]) if rng.random() < 0.5 else rng.integers(len(order), size=same.sum())
-            )
+        others = [np.flatnonzero(self._emotions != emotion) for emotion in self._emotions]
+        order = [
+            int(rng.choice(of)) if len(of) else i for i, of in enumerate(others)
+        ]  # somebody else's, felt otherwise
         return self._text_features([self._said[i].words for i in order])
 
     def damaged_sounds(self, kind: str, severity: int) -> list[NDArray[np.int16]]:

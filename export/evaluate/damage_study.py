@@ -12,6 +12,7 @@ from edge.reading import MODALITIES, PAIRS, Modality, pair_name
 from export.evaluate.damage_moments import KINDS, STEPS, DamageMoments
 from export.evaluate.evaluation import Figure, Roc, RocCurve, Table
 from export.fit.canonical import window_correlation
+from export.fit.fit_tables import LOST_TO_DAMAGE, LOST_TO_DENSITY
 from export.fit.pair_check import densities
 
 Array = NDArray[np.float32]
@@ -25,11 +26,15 @@ _NEVER_TRAINED = ("hand", "wrong transcript")
 
 @dataclass(frozen=True)
 class Scale:
-    """What is usual and what is the device's limit, of one kind of evidence: puts all kinds on one scale, on which 0 is
-    the median of clean validation features and 1 the limit."""
+    """Puts all kinds of evidence on one scale, on which 0 is the median of clean validation features and 1 the value
+    above which lies the share of them that this kind may cost."""
 
     usual: float
     limit: float
+
+    @staticmethod
+    def of(clean: Scores, lost: float) -> "Scale":
+        return Scale(float(np.median(clean)), float(np.quantile(clean, 1.0 - lost)))
 
     def __call__(self, values: Scores) -> Scores:
         return (values - self.usual) / max(self.limit - self.usual, 1e-9)
@@ -40,8 +45,8 @@ class Evidence:
 
     def __init__(self, tables: Tables, validation: Mapping[Modality, Array]) -> None:
         self._tables = tables
-        self._density = {m: Scale(float(np.median(self.density(m, validation[m]))), 1.0) for m in MODALITIES}
-        self._damage = {m: Scale(float(np.median(self.damage(m, validation[m]))), 0.0) for m in MODALITIES}
+        self._density = {m: Scale.of(self.density(m, validation[m]), LOST_TO_DENSITY) for m in MODALITIES}
+        self._damage = {m: Scale.of(self.damage(m, validation[m]), LOST_TO_DAMAGE) for m in MODALITIES}
         self._rho = {}
         for i, j in PAIRS:
             usual = float(np.median(self.rho(i, j, validation[i], validation[j], STEPS)))
@@ -67,6 +72,12 @@ class Evidence:
             if m in (i, j):
                 each.append(self._rho[pair_name(i, j)](-self.rho(i, j, features[i], features[j], window_steps)))
         return np.asarray(np.min(each, axis=0))
+
+    def dropped(self, m: Modality, features: Mapping[Modality, Array]) -> NDArray[np.bool_]:
+        """Whether the check drops the modality at the last step with the limits that ship, (n,)."""
+        alone = self.density(m, features[m])[:, -1] > 1.0
+        damaged = self.damage(m, features[m])[:, -1] > 0.0
+        return np.asarray(alone | damaged | (self.uncorrelated(m, features, STEPS) > 1.0))
 
     def against(self, m: Modality, features: Mapping[Modality, Array]) -> dict[str, Scores]:
         """All kinds of evidence, each (n,), at the last step unless it says otherwise."""
@@ -121,8 +132,8 @@ def damage_study(tables: Tables, validation: DamageMoments, test: DamageMoments)
                     for name, area in areas.items():
                         severe[name].append(area)
                     curves[m].append(_curve(kind, truth, found["full check"], areas["full check"]))
-                    limit = (found["check"] > 1.0) | (fired > 0)
-                    caught.append([m, kind, float(limit[n:].mean()), float(limit[:n].mean())])
+                    dropped = np.concatenate([evidence.dropped(m, f) for f in (clean, features)]) | (fired > 0)
+                    caught.append([m, kind, float(dropped[n:].mean()), float(dropped[:n].mean())])
     means = {name: float(np.mean(areas)) for name, areas in severe.items()}
     rows.append(["mean", "severe", SEVERE + 1, *means.values()])
     note = (
@@ -134,8 +145,9 @@ def damage_study(tables: Tables, validation: DamageMoments, test: DamageMoments)
         section="damage",
         title="Real-world damage: ROC area of 'ineffectual'",
         text=f"One modality of {n} test moments is damaged, the other two are not. {note} Check: the largest of "
-        "density, damage and missing correlation, each measured from its usual value to its limit; full check: with "
-        "the sensors' own evidence, which counts as any other at its limit (sound only: faces are cut out already).",
+        "density, damage and missing correlation, each measured from what is usual to what costs the share of "
+        "clean moments which that kind of evidence may cost; full check: with the sensors' own evidence, which counts "
+        "as any other at its limit (sound only: faces are cut out already).",
         columns=["modality", "damage", "severity", *names],
         rows=rows,
     )

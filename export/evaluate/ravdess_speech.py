@@ -45,7 +45,7 @@ class Schedules:
     """How long the encoder learns from CREMA-D, and then from twenty actors (or ten, for stacking)."""
 
     crema: Schedule = field(default=Schedule(epochs=64, batch=64, learning_rate=3e-3, weight_decay=0.02))
-    ravdess: Schedule = field(default=Schedule(epochs=30, batch=32, learning_rate=1.5e-3, weight_decay=0.02))
+    ravdess: Schedule = field(default=Schedule(epochs=30, batch=32, learning_rate=1.5e-3, weight_decay=0.02, mixup=0.3))
 
 
 @dataclass(frozen=True)

@@ -30,16 +30,19 @@ def density_limit(standardised: Array, whiten: Array, inside: float) -> float:
     return float(np.quantile(np.square(standardised @ whiten.T).mean(axis=1), inside))
 
 
-def damage_limit(standardised: Array, damage: Array, inside: float, strange: Array | None) -> Array:
+def damage_limit(standardised: Array, damage: Array, lost: float, strange: Array | None) -> Array:
     """The damage detector (dim + 1,) with its constant moved to where it may say "damaged".
 
-    Never inside the cloud: a share `inside` of clean features stays below 0; and never on what is merely strange.
+    A share `lost` of clean features is above 0, or of what is sound but strange, whichever is the higher limit.
 
     Args:
         standardised: clean features (n, dim).
         strange: features (m, dim) of sound inputs unlike the corpora's; None where there are none: the detector's own
             constant is kept, unless it cuts into the cloud.
     """
-    edge = float(np.quantile(standardised @ damage[:-1] + damage[-1], inside))
-    beyond = 0.0 if strange is None else float((strange @ damage[:-1] + damage[-1]).max())
-    return np.append(damage[:-1], damage[-1] - max(edge, beyond)).astype(np.float32)
+
+    def limit(features: Array) -> float:
+        return float(np.quantile(features @ damage[:-1] + damage[-1], 1.0 - lost))
+
+    beyond = 0.0 if strange is None else limit(strange)
+    return np.append(damage[:-1], damage[-1] - max(limit(standardised), beyond)).astype(np.float32)

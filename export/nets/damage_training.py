@@ -15,6 +15,7 @@ from export.nets.encoder_training import EncoderTask
 MakeSome = Callable[[NDArray[np.int64], np.random.Generator], NDArray[Any]]
 
 _HALF_BATCH = 64
+_LEARNING_RATE = 3e-3
 
 
 @dataclass(frozen=True)
@@ -26,22 +27,21 @@ class DamageExamples:
             from. What the detector meets here it will not call damage.
         ruined: so that nobody could tell an emotion by them.
         size: how many samples there are.
-        steps: batches that the detector learns from.
     """
 
     sound: MakeSome
     ruined: MakeSome
     size: int
-    steps: int = 250
 
 
 def learn_damage(name: str, task: EncoderTask, examples: DamageExamples, seed: int) -> None:
     """Only the damage features and their head learn, from as many ruined inputs as sound ones."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    optimizer = torch.optim.AdamW([*task.encoder.damage.parameters(), *task.ruin.parameters()], 3e-3)
+    optimizer = torch.optim.AdamW([*task.encoder.damage.parameters(), *task.ruin.parameters()], _LEARNING_RATE)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, total_steps=task.schedule.damage_steps)
     truth = torch.cat([torch.zeros(_HALF_BATCH), torch.ones(_HALF_BATCH)])
-    for _ in track(range(examples.steps), f"{name}: what damage looks like"):
+    for _ in track(range(task.schedule.damage_steps), f"{name}: what damage looks like"):
         some = rng.integers(examples.size, size=(2, _HALF_BATCH))
         inputs = np.concatenate([examples.sound(some[0], rng), examples.ruined(some[1], rng)])
         with torch.no_grad():
@@ -51,3 +51,4 @@ def learn_damage(name: str, task: EncoderTask, examples: DamageExamples, seed: i
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        cycle.step()

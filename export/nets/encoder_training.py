@@ -45,12 +45,20 @@ class Examples:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: one-cycle AdamW."""
+    """How long and how fast: one-cycle AdamW.
+
+    Attributes:
+        mixup: alpha of mixup (Zhang et al., ICLR 2018): each batch is mixed with itself in another order, by a share
+            drawn from Beta(alpha, alpha). For few samples of pictures or sounds. 0: no mixing.
+        damage_steps: batches that the damage features learn from afterwards (damage_training.py).
+    """
 
     epochs: int
     batch: int
     learning_rate: float
     weight_decay: float = 0.05
+    mixup: float = 0.0
+    damage_steps: int = 250
 
     @property
     def look_every(self) -> int:
@@ -83,6 +91,12 @@ class EncoderTask(lightning.LightningModule):  # type: ignore[misc]
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
         inputs, numbers = batch
         numbers = numbers.cpu()
+        mixed_of = [(1.0, numbers)]
+        if self.schedule.mixup:
+            share = float(torch.distributions.Beta(self.schedule.mixup, self.schedule.mixup).sample())
+            order = torch.randperm(len(numbers))
+            inputs = share * inputs + (1 - share) * inputs[order]
+            mixed_of = [(share, numbers), (1 - share, numbers[order])]
         if inputs.ndim == 4:  # a third faster on a CPU
             inputs = inputs.to(memory_format=torch.channels_last)
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=inputs.ndim == 4):
@@ -90,8 +104,10 @@ class EncoderTask(lightning.LightningModule):  # type: ignore[misc]
         features = features.float()
         loss = torch.zeros((), device=features.device)
         for name, (labels, weights) in self.targets.items():
-            each = -(labels[numbers].to(features) * self.heads[name](features).log_softmax(dim=1)).sum(dim=1)
-            loss = loss + (each * weights[numbers].to(features)).mean()
+            log_p = self.heads[name](features).log_softmax(dim=1)
+            for part, of in mixed_of:
+                each = -(labels[of].to(features) * log_p).sum(dim=1)
+                loss = loss + part * (each * weights[of].to(features)).mean()
         self._losses.append(loss.detach())
         self.log("loss", loss, prog_bar=True)
         return loss

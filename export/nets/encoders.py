@@ -30,9 +30,10 @@ from export.nets.encoder_training import EncoderTask, Examples, Schedule, train_
 class Schedules:
     """How long each encoder is trained. The default fits two cores; a test may ask for less."""
 
-    face: Schedule = field(default=Schedule(epochs=60, batch=128, learning_rate=4e-3, weight_decay=0.02))
-    speech: Schedule = field(default=Schedule(epochs=96, batch=64, learning_rate=3e-3, weight_decay=0.02))
-    text: Schedule = field(default=Schedule(epochs=6, batch=256, learning_rate=3e-3))
+    face: Schedule = field(default=Schedule(60, 128, learning_rate=4e-3, weight_decay=0.02, damage_steps=1_000))
+    speech: Schedule = field(default=Schedule(96, 64, learning_rate=3e-3, weight_decay=0.02, damage_steps=600))
+    text: Schedule = field(default=Schedule(6, 256, learning_rate=3e-3, damage_steps=3_000))
+    """Which words may follow each other takes longer to learn than what a blur looks like, and each step is cheap."""
 
 
 _CODE = {
