@@ -33,16 +33,13 @@ def density_limit(standardised: Array, whiten: Array, inside: float) -> float:
 def damage_limit(standardised: Array, damage: Array, lost: float, strange: Array | None) -> Array:
     """The damage detector (dim + 1,) with its constant moved to where it may say "damaged".
 
-    A share `lost` of clean features is above 0, or of what is sound but strange, whichever is the higher limit.
+    A share `lost` of clean features is above 0, fewer if need be: nothing that is sound but strange.
 
     Args:
         standardised: clean features (n, dim).
         strange: features (m, dim) of sound inputs unlike the corpora's; None where there are none: the detector's own
             constant is kept, unless it cuts into the cloud.
     """
-
-    def limit(features: Array) -> float:
-        return float(np.quantile(features @ damage[:-1] + damage[-1], 1.0 - lost))
-
-    beyond = 0.0 if strange is None else limit(strange)
-    return np.append(damage[:-1], damage[-1] - max(limit(standardised), beyond)).astype(np.float32)
+    edge = float(np.quantile(standardised @ damage[:-1] + damage[-1], 1.0 - lost))
+    beyond = 0.0 if strange is None else float((strange @ damage[:-1] + damage[-1]).max())
+    return np.append(damage[:-1], damage[-1] - max(edge, beyond)).astype(np.float32)

@@ -25,7 +25,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.body = body
         self.emotion = nn.Sequential(nn.Dropout(dropout), nn.Linear(pooled, EMOTION))
-        self.damage = damage or nn.Sequential(nn.Linear(pooled, 64), nn.ReLU(), nn.Linear(64, DAMAGE))
+        self.damage = damage or nn.Sequential(nn.Linear(pooled, 24), nn.ReLU(), nn.Linear(24, DAMAGE))
 
     def forward(self, x: Tensor) -> Tensor:
         pooled, shows_damage = self.seen(x)
