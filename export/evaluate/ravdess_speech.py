@@ -25,6 +25,7 @@ from export.evaluate.bootstrap import interval
 from export.evaluate.confusions import confusion_of
 from export.evaluate.evaluation import Confusion, Figure
 from export.evaluate.pair_folds import people_in_folds
+from export.nets import encoder as encoder_module
 from export.nets import encoder_training, whole_batches
 from export.nets import speech as speech_net
 from export.nets.devices import ONE_DEVICE
@@ -123,7 +124,9 @@ def cross_validated_speech(recordings: list[Recording], cache: Path, seed: int, 
     fold = np.array([fold_of[r.speaker] for r in acted])
     half = np.array([actors.index(r.speaker) // 2 % 2 for r in acted])
     inputs = torch.from_numpy(np.stack([window(r, r.end) for r in acted]))
-    code = source_digest(speech_net, speech_examples, speech_noise, recordings_module, encoder_training, whole_batches)
+    code = source_digest(
+        speech_net, encoder_module, speech_examples, speech_noise, recordings_module, encoder_training, whole_batches
+    )
 
     def learnt(name: str, from_: list[Recording], schedule: Schedule, start: EncoderTask | None) -> EncoderTask:
         train = speech_examples.speech_examples(from_)
