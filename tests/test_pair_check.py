@@ -1,6 +1,5 @@
 """The check of many samples at once: against the device's own, and on made pairs of known answer."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -25,6 +24,7 @@ from export.fit.pair_check import (
     accumulated,
     best_limits,
     densities,
+    density_limits,
     effectual,
     log_likelihood_ratio,
     pair_score,
@@ -149,20 +149,24 @@ def test_density_alone_is_blind_to_strangers_and_the_papers_score_nearly_blind_t
     assert by_correlation.trusted(noise, order)[fold.test, 1].mean() > 0.2
 
 
-def _best(clean: np.ndarray, ruined: Sequence[np.ndarray], at_most: float) -> float:
-    """The density limit that is chosen from one modality's densities of ten people's samples."""
+def _best(clean: np.ndarray, ruined: np.ndarray, at_most: float) -> float:
+    """The density limit that is chosen from one modality's densities."""
 
-    def make(q: float) -> Limits:
-        return Limits((float(np.quantile(clean, 1.0 - q)),), {}, True)
+    def limits(density: tuple[float, ...]) -> Limits:
+        return Limits(density, {}, True)
 
-    person = np.arange(len(clean)).astype(str)
-    seen = [(0, Seen(values[:, None], {})) for values in ruined]
-    return best_limits(make, Seen(clean[:, None], {}), seen, person, at_most).density[0]
+    seen = Seen(clean[:, None], {})
+    tried = density_limits(
+        clean[:, None], at_most, lambda d: float((~limits(d).trusted(seen, len(clean)).all(axis=1)).mean())
+    )
+    bad = [(0, Seen(ruined[:, None], {}))]
+    return best_limits([limits(d) for d in tried], seen, bad, len(clean)).density[0]
 
 
 def test_limits_lose_nothing_where_that_finds_all_and_what_they_may_where_it_helps() -> None:
     clean = np.linspace(0.5, 1.5, 400)
-    assert _best(clean, [np.full(400, 100.0)], 0.05) == clean.max()  # noise: nothing clean need be lost for it
-    hard = _best(clean, [np.linspace(1.45, 1.5, 400)], 0.05)  # just inside: worth its cost
-    assert 0.0 < (clean > hard).mean() <= 0.05 and hard < clean.max()
-    assert _best(clean, [np.full(400, 1.0)], 0.05) == clean.max()  # hopeless: nothing is lost in vain
+    far = _best(clean, np.full(400, 100.0), 0.05)  # noise: room between the two, for people unlike these
+    assert 1.5 * clean.max() < far < 50.0
+    hard = _best(clean, np.linspace(1.45, 1.5, 400), 0.05)  # just inside: worth its cost
+    assert 0.0 < (clean > hard).mean() <= 0.05
+    assert _best(clean, np.full(400, 1.0), 0.05) >= clean.max()  # hopeless: nothing is lost in vain

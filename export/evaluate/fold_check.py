@@ -19,10 +19,13 @@ from export.fit.pair_check import (
     Pair,
     Score,
     Seen,
+    agreement_thresholds,
     best_limits,
     densities,
+    density_limits,
     fit_canonical,
     pair_score,
+    share_losing,
 )
 
 Array = NDArray[np.float32]
@@ -141,16 +144,16 @@ def fit_check(fold: Fold, rule: Rule, score: Score, window: int, one_suffices: b
             ruined.append((m, seen(features)))
 
     limits, person = check.limits, fold.person[rows]
+
+    def lost(tried: Limits) -> float:
+        return share_losing(tried.trusted(clean, len(rows)), person)
+
     if clean.density is not None:
-        density = clean.density
-        limits = best_limits(
-            lambda q: replace(open_limits, density=tuple(np.quantile(density, 1.0 - q, axis=0).tolist())),
-            clean, ruined, person, CLEAN_LOST_AT_MOST * (0.5 if rule == "both" else 1.0),
-        )  # fmt: skip
+        allowed = CLEAN_LOST_AT_MOST * (0.5 if rule == "both" else 1.0)
+        densest = density_limits(clean.density, allowed, lambda d: lost(replace(open_limits, density=d)))
+        limits = best_limits([replace(open_limits, density=d) for d in densest], clean, ruined, len(rows))
     if pairs:
         within = limits
-        limits = best_limits(
-            lambda q: replace(within, agreement={p: float(np.quantile(a, q)) for p, a in clean.agreement.items()}),
-            clean, ruined, person, CLEAN_LOST_AT_MOST,
-        )  # fmt: skip
+        lowest = agreement_thresholds(clean.agreement, CLEAN_LOST_AT_MOST, lambda a: lost(replace(within, agreement=a)))
+        limits = best_limits([replace(within, agreement=a) for a in lowest], clean, ruined, len(rows))
     return replace(check, limits=limits)

@@ -42,7 +42,13 @@ _MOSI_CANDIDATES = (
 _MOSI_ALONE = replace(_MOSI, batch=128, learning_rate=5e-3)
 """For single utterances: many more sequences, each of one step."""
 _RAVDESS = Recipe(_M3ER, (0.3, 0.3), drop=0.1, weight_decay=1.0, learning_rate=1e-2, epochs=15, batch=128)
-_RAVDESS_CANDIDATES = (_RAVDESS, replace(_RAVDESS, noise=(0.3, 1.0)), replace(_RAVDESS, noise=(0.1, 0.1), drop=0.0))
+_RAVDESS_CANDIDATES = (
+    _RAVDESS,
+    replace(_RAVDESS, noise=(0.3, 1.0)),
+    replace(_RAVDESS, noise=(0.1, 0.1), drop=0.0),
+    *(replace(_RAVDESS, fusion=fusion) for fusion in _FUSIONS if fusion != _M3ER),
+)
+"""Which fusion, too, is chosen on other people."""
 
 _MOSI_TEXT = (
     "A sequence is a video's utterances in order; state is carried from the past only, as on a device, unless 'both "

@@ -229,31 +229,56 @@ class Limits:
 
 
 _STEPS = 12
+_BEYOND = (16.0, 8.0, 4.0, 2.0)
+"""Density limits so many times the largest clean density: where ruined features lie that far out, people who are merely
+unlike those that limits were set on should not be lost."""
 
 
-def best_limits(
-    make: Callable[[float], Limits],
-    clean: Seen,
-    ruined: Sequence[tuple[int, Seen]],
-    person: NDArray[np.str_],
-    at_most: float,
-) -> Limits:
-    """Of the limits that cost at most a share of clean samples a modality, those with the largest Youden's J.
-
-    J (Youden, Cancer 1950) is here the mean share of ruined modalities that are found, less the share of clean samples
-    that lose any. Between equals, those that lose less.
+def density_limits(
+    clean: Doubles, at_most: float, seen: Callable[[tuple[float, ...]], float]
+) -> list[tuple[float, ...]]:
+    """Candidates, from loose to strict; the strict end is where the share of clean samples lost reaches `at_most`.
 
     Args:
-        make: limits from the share of clean evidence beyond them.
-        clean: samples as they are; `ruined`: the same with one modality ruined in all of them, and its number.
-        person: of the samples (n,).
-        at_most: see :func:`share_losing`.
+        clean: (n, M) densities with limit 1.
+        seen: share of clean samples that lose a modality with these limits.
     """
-    n = len(person)
-    most = losing_at_most(lambda q: share_losing(make(q).trusted(clean, n), person), at_most)
+
+    def limits(quantile: float) -> tuple[float, ...]:
+        return tuple(np.quantile(clean, 1.0 - quantile, axis=0).tolist())
+
+    largest = np.array(limits(0.0))
+    most = losing_at_most(lambda q: seen(limits(q)), at_most)
+    return [*(tuple((k * largest).tolist()) for k in _BEYOND), *(limits(q) for q in np.linspace(0.0, most, _STEPS))]
+
+
+def agreement_thresholds(
+    clean: Mapping[Pair, Doubles], at_most: float, seen: Callable[[dict[Pair, float]], float]
+) -> list[dict[Pair, float]]:
+    """The same for agreement: thresholds of each pair, one quantile of clean scores for all."""
+
+    def thresholds(quantile: float) -> dict[Pair, float]:
+        return {pair: float(np.quantile(scores, quantile)) for pair, scores in clean.items()}
+
+    most = losing_at_most(lambda q: seen(thresholds(q)), at_most)
+    return [thresholds(q) for q in np.linspace(0.0, most, _STEPS)]
+
+
+def best_limits(candidates: Sequence[Limits], clean: Seen, ruined: Sequence[tuple[int, Seen]], samples: int) -> Limits:
+    """The limits with the largest Youden's J; the middle of those that are equally good.
+
+    J (Youden, Cancer 1950) is here the mean share of ruined modalities that are found, less the share of clean samples
+    that lose any.
+
+    Args:
+        candidates: from loose to strict.
+        clean: samples as they are; `ruined`: the same with one modality ruined in all of them, and its number.
+    """
 
     def youden(limits: Limits) -> float:
-        found = np.mean([(~limits.trusted(seen, n)[:, m]).mean() for m, seen in ruined])
-        return float(found - (~limits.trusted(clean, n).all(axis=1)).mean())
+        found = np.mean([(~limits.trusted(seen, samples)[:, m]).mean() for m, seen in ruined])
+        return float(found - (~limits.trusted(clean, samples).all(axis=1)).mean())
 
-    return max((make(q) for q in np.linspace(0.0, most, _STEPS)), key=youden)
+    values = np.array([youden(limits) for limits in candidates])
+    best = np.flatnonzero(values >= values.max() - 1e-9)
+    return candidates[int(best[(len(best) - 1) // 2])]
