@@ -30,10 +30,12 @@ def density_limit(standardised: Array, whiten: Array, inside: float) -> float:
     return float(np.quantile(np.square(standardised @ whiten.T).mean(axis=1), inside))
 
 
-def damage_limit(standardised: Array, damage: Array, lost: float, strange: Array | None) -> Array:
+def damage_limit(
+    standardised: Array, damage: Array, lost: float, strange: Array | None, strange_lost: float = 0.0
+) -> Array:
     """The damage detector (dim + 1,) with its constant moved to where it may say "damaged".
 
-    A share `lost` of clean features is above 0, fewer if need be: nothing that is sound but strange.
+    A share `lost` of clean features is above 0, and `strange_lost` of what is sound but strange; the higher limit counts.
 
     Args:
         standardised: clean features (n, dim).
@@ -41,5 +43,5 @@ def damage_limit(standardised: Array, damage: Array, lost: float, strange: Array
             constant is kept, unless it cuts into the cloud.
     """
     edge = float(np.quantile(standardised @ damage[:-1] + damage[-1], 1.0 - lost))
-    beyond = 0.0 if strange is None else float((strange @ damage[:-1] + damage[-1]).max())
+    beyond = 0.0 if strange is None else float(np.quantile(strange @ damage[:-1] + damage[-1], 1.0 - strange_lost))
     return np.append(damage[:-1], damage[-1] - max(edge, beyond)).astype(np.float32)
