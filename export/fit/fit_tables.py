@@ -26,8 +26,9 @@ LOST_TO_DAMAGE = 0.02
 CLEAN_LOST_AT_MOST = 0.01
 """Shares of clean validation features that density, the damage detectors and the whole check may drop; correlation gets
 what is left of the last. Five in a hundred were allowed. Each kind of evidence gets as much as it finds: the detectors
-tell ruined features with an ROC area of .9 and more; density finds little that they do not find better; and correlation tells a mismatch from a match
-with an area of .6 to .7 only: with .03 for the whole check it cost the sample clip's voice a quarter of its steps."""
+tell ruined features with an ROC area of .9 and more; density finds little that they do not find better; and correlation
+tells a mismatch from a match with an area of .6 to .7 only: with .03 for the whole check it cost the sample clip's
+voice a quarter of its steps."""
 STRANGE_LOST: Mapping[Modality, float] = {"face": 0.01, "speech": 0.0, "text": 0.01}
 """Shares of sound but strange inputs (other cameras, rooms, voices than the corpora's) that the detectors may take for
 ruined. None of the voices: what is made strange here is less strange than a synthetic voice, of which the detector took
