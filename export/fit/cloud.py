@@ -35,7 +35,7 @@ def damage_limit(
 ) -> Array:
     """The damage detector (dim + 1,) with its constant moved to where it may say "damaged".
 
-    Above 0 is a share `lost` of clean features and `strange_lost` of what is sound but strange: the higher limit counts.
+    Above 0 are a share `lost` of clean features and `strange_lost` of strange but sound ones: the higher limit counts.
 
     Args:
         standardised: clean features (n, dim).
