@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from edge.perceive.log_mel import MEL_BINS
 from export.corpora import face_damage, sound_damage, speech_ruin
 from export.corpora.recordings import spoken
 from export.corpora.word_damage import word_errors
+from export.nets.encoder import EMOTION
+from export.nets.text import TextEncoder
 
 _GRID = np.hypot(*np.meshgrid(np.arange(48) - 24, np.arange(48) - 22))
 FACE = (60 + 140 * np.exp(-((_GRID / 16) ** 2)) + 25 * np.sin(_GRID)).astype(np.uint8)
@@ -100,3 +103,17 @@ def test_some_part_of_any_recording_counts_as_speech(frames: int, level: float, 
     begin, end = spoken(made)
     assert 0 <= begin < end <= frames
     assert end - begin >= min(frames, 10)
+
+
+def test_what_shows_damage_in_a_text_is_the_order_of_its_words_and_nothing_behind_its_end() -> None:
+    torch.manual_seed(0)
+    encoder = TextEncoder(50).eval()
+    said = torch.zeros(3, 32, dtype=torch.int32)
+    said[0, :6] = torch.arange(5, 11)
+    said[1, :6] = torch.tensor([5, 8, 6, 10, 7, 9])
+    with torch.no_grad():
+        whole, shuffled, nothing = encoder(said)[:, EMOTION:]
+        longer = encoder(torch.nn.functional.pad(said[:1], (0, 8)))[0, EMOTION:]
+    assert (whole - shuffled).abs().max() > 1e-4
+    assert nothing.isfinite().all()
+    torch.testing.assert_close(longer, whole)

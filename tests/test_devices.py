@@ -27,10 +27,10 @@ def _examples(seed: int, n: int) -> Examples:
     return Examples(make_inputs, {"kind": target})
 
 
-def _trained(devices: Devices) -> EncoderTask:
+def _trained(devices: Devices, mixup: float = 0.0) -> EncoderTask:
     torch.manual_seed(3)
     encoder = Encoder(torch.nn.Sequential(torch.nn.Linear(12, 40), torch.nn.ReLU()), pooled=40, dropout=0.0)
-    schedule = Schedule(epochs=4, batch=32, learning_rate=1e-2)
+    schedule = Schedule(epochs=4, batch=32, learning_rate=1e-2, mixup=mixup)
     return train_encoder("tiny", encoder, _examples(1, 512), _examples(2, 128), schedule, 0, devices)
 
 
@@ -42,6 +42,17 @@ def test_two_processes_over_gloo_reach_what_one_does() -> None:
     score = one.curve[-1, 2:]
     assert score[0] > 0.6, "it learnt something"
     torch.testing.assert_close(two.curve[-1, 2:], score, atol=0.01, rtol=0.0)
+
+
+def test_mixed_samples_teach_what_whole_ones_do_with_less_certainty() -> None:
+    whole, mixed = _trained(Devices(1)), _trained(Devices(1), mixup=1.0)
+    assert mixed.curve[-1, 2] > whole.curve[-1, 2] - 0.05, "labels must be mixed as the inputs are"
+    inputs = torch.from_numpy(_examples(2, 128).make_inputs(np.arange(128), None))
+    sure = [
+        task.heads["kind"](task.encoder(inputs)[:, :EMOTION]).softmax(dim=1).amax(dim=1).mean()
+        for task in (whole, mixed)
+    ]
+    assert sure[1] < sure[0]
 
 
 @pytest.mark.parametrize("processes", [2, 3, 4])
