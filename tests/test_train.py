@@ -21,7 +21,7 @@ from export.nets.encoders import Schedules
 from tests.made_corpora import make_corpora, write_sound, write_table
 
 REAL_DATA = Path(__file__).parent.parent.parent / "shared" / "data"
-SHORT = Plan(Schedules(Schedule(2, 64, 3e-3), Schedule(2, 16, 3e-3), Schedule(2, 64, 3e-3)), 6, FusionPlan(2, 32))
+SHORT = Plan(Schedules(*(Schedule(2, batch, 3e-3, damage_steps=20) for batch in (64, 16, 64))), 6, FusionPlan(2, 32))
 
 
 @pytest.fixture(scope="module")
