@@ -65,9 +65,9 @@ _MOSI_NOISE_TEXT = (
     "ceiling, and dropping the text costs more than the noise did."
 )
 _RAVDESS_TEXT = (
-    "Six folds by actor, four actors each; a sequence is one performance. 'Chosen': on eight of the other actors, then "
-    "trained on all twenty. Learning rate and weight decay of all recipes were found while these scores, with MFCC, "
-    "were looked at. "
+    "Six folds by actor, four actors each; a sequence is one performance. 'Chosen': recipe and fusion, on eight of the "
+    "other actors, then trained on all twenty. Learning rate and weight decay of all recipes were found while these "
+    "scores, with MFCC, were looked at. "
 )
 
 

@@ -183,7 +183,7 @@ def learning_picture(curve: LearningCurve) -> str:
 def proxy_picture(picture: ProxyPicture) -> str:
     """Three strips to a moment, one under the other, number by number."""
     strips = [(row.true, row.noisy, row.regenerated) for row in picture.rows]
-    low, high = _scale(np.array([values for three in strips for values in three], dtype=np.float64))
+    low, high = _scale(np.array([row.true for row in picture.rows], dtype=np.float64))
     with _style():
         canvas = _canvas(0.95 + 0.55 * len(strips))
         panels = np.ravel(canvas.subplots(len(strips), 1, sharex=True, gridspec_kw={"hspace": 0.1}))
@@ -206,7 +206,8 @@ def proxy_picture(picture: ProxyPicture) -> str:
 
 
 def _scale(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The colours' ends, about zero; a few outliers of the noise do not make all else look the same."""
+    """The colours' ends, about zero: of what is true, without its outliers. Noise goes far beyond and would make all
+    else look the same."""
     end = float(np.quantile(np.abs(values), 0.98)) or 1.0
     return -end, end
 
