@@ -33,7 +33,7 @@ from export.options import add_data, add_devices, devices
 from export.train import trained
 
 _STRANGE = 1_000
-"""Strange but sound validation inputs a modality: none of them may count as damaged."""
+"""Strange but sound validation inputs a modality: hardly one of them may count as damaged."""
 
 DEFAULT_BUNDLE = Path(__file__).parent.parent / "edge" / "bundles" / "default"
 

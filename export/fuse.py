@@ -57,7 +57,7 @@ class Ingredients:
         ruin: per modality (dim + 1,): weights and constant of the encoder's own detector of ruined inputs, for its
             features as they come.
         strange: per modality, features (n, dim) of sound inputs of validation people, disturbed far more than what the
-            encoders learnt from: none of them may count as damaged. Empty if there are none.
+            encoders learnt from: hardly one may count as damaged. Empty if there are none.
         vocabulary: the text encoder's.
         beside: files that are kept in the bundle though no device reads them.
         matching, validation: pairs of people that the encoders did not learn from: for tables and fusion; for limits.

@@ -48,9 +48,7 @@ def blur(image: Image, severity: int, rng: np.random.Generator) -> Image:
 
 def jpeg(image: Image, severity: int, rng: np.random.Generator) -> Image:
     """Blocks of a starved video stream: JPEG quality of about 12, 6 or 2."""
-    quality = int((12, 6, 2)[severity] + rng.integers(0, 2))
-    _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return _packed(image, int((12, 6, 2)[severity] + rng.integers(0, 2)))
 
 
 def wrong_crop(image: Image, severity: int, rng: np.random.Generator) -> Image:
@@ -92,8 +90,7 @@ def _strange(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     value = (value - 128) * rng.uniform(0.4, 1.5) + 128 + rng.uniform(-30, 30)
     out: NDArray[np.uint8] = np.clip(value, 0, 255).astype(np.uint8)
     if rng.random() < 0.3:
-        _, packed = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))])
-        out = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+        out = _packed(out, int(rng.integers(30, 90)))
     return out
 
 
@@ -110,8 +107,7 @@ def ruined(image: Image, rng: np.random.Generator) -> Image:
     if kind == 3:
         return _as_image(image + rng.normal(0, rng.uniform(50, 150), image.shape))
     if kind == 4:
-        _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(1, 6))])
-        return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
+        return _packed(image, int(rng.integers(1, 6)))
     return _elsewhere(image, rng)
 
 
@@ -133,6 +129,12 @@ def _elsewhere(image: Image, rng: np.random.Generator) -> Image:
     along = int(rng.integers(0, side - part + 1))
     top, left = [(0, along), (side - part, along), (along, 0), (along, side - part)][rng.integers(4)]
     return np.asarray(cv2.resize(image[top : top + part, left : left + part], (side, side)), np.uint8)
+
+
+def _packed(image: Image, quality: int) -> Image:
+    """As JPEG of this quality gives it back."""
+    _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def _as_image(values: NDArray[np.floating]) -> Image:

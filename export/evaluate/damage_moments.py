@@ -81,9 +81,8 @@ class DamageMoments:
             rate = WORD_ERRORS[severity]
             return self._text_features([tuple(word_errors(u.words, rate, self._pool, rng)) for u in self._said])
         others = [np.flatnonzero(self._emotions != emotion) for emotion in self._emotions]
-        order = [
-            int(rng.choice(of)) if len(of) else i for i, of in enumerate(others)
-        ]  # somebody else's, felt otherwise
+        # somebody else's words, said in another mood
+        order = [int(rng.choice(of)) if len(of) else i for i, of in enumerate(others)]
         return self._text_features([self._said[i].words for i in order])
 
     def damaged_sounds(self, kind: str, severity: int) -> list[NDArray[np.int16]]:

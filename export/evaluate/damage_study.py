@@ -116,7 +116,7 @@ def damage_study(tables: Tables, validation: DamageMoments, test: DamageMoments)
     curves: dict[Modality, list[RocCurve]] = {m: [] for m in MODALITIES}
     caught: list[list[str | float | int | None]] = []
     for m in MODALITIES:
-        good = evidence.against(m, clean)
+        good, dropped_clean = evidence.against(m, clean), evidence.dropped(m, clean)
         for kind in KINDS[m]:
             for severity in range(3):
                 features = {**clean, m: test.damaged(m, kind, severity)}
@@ -132,7 +132,7 @@ def damage_study(tables: Tables, validation: DamageMoments, test: DamageMoments)
                     for name, area in areas.items():
                         severe[name].append(area)
                     curves[m].append(_curve(kind, truth, found["full check"], areas["full check"]))
-                    dropped = np.concatenate([evidence.dropped(m, f) for f in (clean, features)]) | (fired > 0)
+                    dropped = np.concatenate([dropped_clean, evidence.dropped(m, features)]) | (fired > 0)
                     caught.append([m, kind, float(dropped[n:].mean()), float(dropped[:n].mean())])
     means = {name: float(np.mean(areas)) for name, areas in severe.items()}
     rows.append(["mean", "severe", SEVERE + 1, *means.values()])

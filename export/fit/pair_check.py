@@ -235,32 +235,32 @@ unlike those that limits were set on should not be lost."""
 
 
 def density_limits(
-    clean: Doubles, at_most: float, seen: Callable[[tuple[float, ...]], float]
+    clean: Doubles, at_most: float, lost: Callable[[tuple[float, ...]], float]
 ) -> list[tuple[float, ...]]:
     """Candidates, from loose to strict; the strict end is where the share of clean samples lost reaches `at_most`.
 
     Args:
         clean: (n, M) densities with limit 1.
-        seen: share of clean samples that lose a modality with these limits.
+        lost: share of clean samples that lose a modality with these limits.
     """
 
     def limits(quantile: float) -> tuple[float, ...]:
         return tuple(np.quantile(clean, 1.0 - quantile, axis=0).tolist())
 
     largest = np.array(limits(0.0))
-    most = losing_at_most(lambda q: seen(limits(q)), at_most)
+    most = losing_at_most(lambda q: lost(limits(q)), at_most)
     return [*(tuple((k * largest).tolist()) for k in _BEYOND), *(limits(q) for q in np.linspace(0.0, most, _STEPS))]
 
 
 def agreement_thresholds(
-    clean: Mapping[Pair, Doubles], at_most: float, seen: Callable[[dict[Pair, float]], float]
+    clean: Mapping[Pair, Doubles], at_most: float, lost: Callable[[dict[Pair, float]], float]
 ) -> list[dict[Pair, float]]:
     """The same for agreement: thresholds of each pair, one quantile of clean scores for all."""
 
     def thresholds(quantile: float) -> dict[Pair, float]:
         return {pair: float(np.quantile(scores, quantile)) for pair, scores in clean.items()}
 
-    most = losing_at_most(lambda q: seen(thresholds(q)), at_most)
+    most = losing_at_most(lambda q: lost(thresholds(q)), at_most)
     return [thresholds(q) for q in np.linspace(0.0, most, _STEPS)]
 
 

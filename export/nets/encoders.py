@@ -1,6 +1,6 @@
 """The three encoders of a bundle: how each is trained, and kept so that a stopped run goes on."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +91,7 @@ def _encoder(
 
     sums = {name: [float(np.square(t.labels).sum()), float(t.weights.sum())] for name, t in train.targets.items()}
     code = source_digest(*_CODE[modality], encoder_module, encoder_training, whole_batches)
-    depends_on = [code, asdict(schedule), seed, len(train), sums]
+    depends_on = [code, asdict(replace(schedule, damage_steps=0)), seed, len(train), sums]
     stored = cached(cache, f"{modality}-encoder", depends_on, compute)
     task = restored(encoder, train, schedule, stored)
 
@@ -100,7 +100,10 @@ def _encoder(
         return {name: value.detach().numpy() for name, value in _damage_weights(task).items()}
 
     known = cached(
-        cache, f"{modality}-damage", [source_digest(damage_training, _DAMAGE_CODE[modality]), depends_on], learnt
+        cache,
+        f"{modality}-damage",
+        [source_digest(damage_training, _DAMAGE_CODE[modality]), schedule.damage_steps, depends_on],
+        learnt,
     )
     for name, weights in _damage_weights(task).items():
         weights.data.copy_(torch.from_numpy(known[name]))
