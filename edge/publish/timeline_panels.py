@@ -130,7 +130,8 @@ def draw_states(axes: Axes, ruler: Ruler, edges_s: Floats, readings: Sequence[Re
 def draw_correlations(axes: Axes, ruler: Ruler, edges_s: Floats, readings: Sequence[Reading]) -> None:
     """The correlation of each pair, with gaps where it is missing, and its threshold dashed."""
     signs, names = [], []
-    lowest = min((value for reading in readings for value in reading.correlation.values()), default=0.0)
+    shown = [value for r in readings for values in (r.correlation, r.threshold) for value in values.values()]
+    lowest = min(shown, default=0.0)
     for number, (pair, (colour, mark)) in enumerate(_PAIR_LOOK.items()):
         name = pair_name(*pair)
         steps_s, values = averaged(edges_s, _series([reading.correlation for reading in readings], name))
