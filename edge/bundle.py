@@ -13,6 +13,7 @@ import safetensors
 import safetensors.numpy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edge.engines.engine import EngineName, Precision
 from edge.errors import M3erError
 from edge.m3er.fusion import STATE
 from edge.m3er.tables import MalformedTables, Tables
@@ -45,11 +46,14 @@ class NetVariant(_Record):
     """One file of a net: ``nets/<net>.<engine>.<precision>.<ending>``."""
 
     net: NetName
-    engine: Literal["onnx", "litert"]
-    precision: Literal["fp32", "int8"]
+    engine: EngineName
+    precision: Precision
     file: str
     inputs: dict[str, list[int]] = Field(description="shape of each input")
-    parity: dict[str, float] = Field(default_factory=dict, description="how close it is to the torch net")
+    parity: dict[str, float] = Field(
+        default_factory=dict,
+        description="how close it is: fp32 to the torch net, int8 to fp32; export/convert/parity.py",
+    )
 
 
 class DataEntry(_Record):
@@ -112,9 +116,25 @@ class Bundle:
     id: str
     """``name@sha256:…`` over the manifest, and through its checksums over everything."""
 
-    def net(self, name: str) -> NetVariant:
-        """The first listed variant of a net: the one its maker measured to be best."""
-        return next(variant for variant in self.manifest.nets if variant.net == name)
+    def variants(self, name: str) -> list[NetVariant]:
+        """All files of a net."""
+        return [variant for variant in self.manifest.nets if variant.net == name]
+
+    def net(self, name: str, engine: EngineName | None = None, precision: Precision | None = None) -> NetVariant:
+        """One file of a net; the first listed, which its maker measured to be best, where nothing is asked for.
+
+        Raises:
+            M3erError: the bundle does not have what is asked for.
+        """
+        there = self.variants(name)
+        for variant in there:
+            if engine in (None, variant.engine) and precision in (None, variant.precision):
+                return variant
+        raise M3erError(
+            f"{self.folder}: has no {engine or ''} {precision or ''} file of the {name} net, only "
+            f"{', '.join(f'{v.engine} {v.precision}' for v in there)}; choose anew with `m3er-edge bench --write`, "
+            "or get a bundle with all variants"
+        )
 
     def path(self, variant: NetVariant) -> Path:
         """Where a variant's file is."""

@@ -4,6 +4,7 @@ import logging
 import sys
 
 from edge import run, schema
+from edge.bench import bench
 from edge.command_line import run_command
 
 
@@ -15,6 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
         "How a person seems to feel, from face, speech and words, offline.",
         (
             ("run", run, "watch and listen, and give readings"),
+            ("bench", bench, "measure what each net costs on this board, and choose"),
             ("schema", schema, "print the JSON schema of a reading"),
         ),
         arguments,

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import resource
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -10,14 +9,15 @@ from pathlib import Path
 
 import cv2
 
+from edge.board import Board, read_board
 from edge.bundle import DEFAULT, open_bundle
 from edge.capture.media_file import MediaFile
 from edge.capture.sample import AudioBlock
 from edge.errors import M3erError
+from edge.memory import MOST_EVER, resident_mb
 from edge.models import VOSK_TINY_EN
 from edge.perceive.face_detector import open_detector
-from edge.perceive.speech_model import load_model
-from edge.perceive.speech_to_text import SpeechToText
+from edge.perceive.recogniser import Recogniser
 from edge.publish.json_lines import JsonLines
 from edge.publish.publisher import Publisher
 from edge.publish.target import check_writable
@@ -26,6 +26,7 @@ from edge.publish.timeline import TruthSpan, draw_timeline
 from edge.reading import Reading
 from edge.runtime import Runtime, StepCost
 
+NO_MODEL = "none"
 _LAST_WORDS_S = 30.0
 """How long a file waits for the recogniser before a step; a live run never waits."""
 
@@ -42,11 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="trained model (default: the one shipped)",
     )
     parser.add_argument(
+        "--board",
+        metavar="NAME|FILE",
+        help="profile that says which engine and precision each net runs with; see m3er-edge bench (default: the "
+        "first that the bundle lists)",
+    )
+    parser.add_argument(
         "--stt-model",
         type=Path,
         default=VOSK_TINY_EN,
         metavar="DIR",
-        help="Vosk model (default: vosk-tiny-en, 145 words)",
+        help="Vosk model (default: vosk-tiny-en, 145 words); none: face and voice alone",
     )
     parser.add_argument(
         "--face-model", type=Path, metavar="FILE", help="YuNet; looked for in the usual places if omitted"
@@ -77,10 +84,12 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as open_things:
         source = open_things.enter_context(MediaFile(args.input))
         bundle = open_bundle(args.bundle)
-        model = load_model(args.stt_model, trusted=args.stt_model == VOSK_TINY_EN)
+        board = read_board(args.board) if args.board is not None else Board()
+        recogniser = open_recogniser(args.stt_model)
+        if recogniser is not None:
+            open_things.enter_context(closing(recogniser))
         detector = open_detector(args.face_model)
-        recogniser = open_things.enter_context(closing(SpeechToText(model)))
-        runtime = Runtime(bundle, detector, recogniser, args.check)
+        runtime = Runtime(bundle, detector, recogniser, args.check, board)
         publishers: list[Publisher] = []
         if args.jsonl is not None:
             publishers.append(open_things.enter_context(closing(JsonLines(args.jsonl))))
@@ -99,7 +108,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def steps(source: MediaFile, runtime: Runtime, recogniser: SpeechToText, realtime: bool) -> Iterator[Reading]:
+def open_recogniser(model: Path) -> Recogniser | None:
+    """Vosk with a model; None for the model ``none``. Raises M3erError if it is not a usable model."""
+    if str(model) == NO_MODEL:
+        return None
+    from edge.perceive.speech_model import load_model  # Vosk takes a fifth of a second to import
+    from edge.perceive.speech_to_text import SpeechToText
+
+    return SpeechToText(load_model(model, trusted=model == VOSK_TINY_EN))
+
+
+def steps(source: MediaFile, runtime: Runtime, recogniser: Recogniser | None, realtime: bool) -> Iterator[Reading]:
     """Readings of a file: one a hop, and one at the end if the file is shorter than a hop.
 
     Args:
@@ -110,7 +129,9 @@ def steps(source: MediaFile, runtime: Runtime, recogniser: SpeechToText, realtim
     next_ns, heard_ns, last_ns, made = runtime.hop_ns, -1, 0, 0
 
     def step(at_ns: int) -> Reading:
-        if not realtime and heard_ns >= 0 and not recogniser.wait_until_heard(heard_ns, _LAST_WORDS_S):
+        if recogniser is not None and not realtime and heard_ns >= 0:
+            if recogniser.wait_until_heard(heard_ns, _LAST_WORDS_S):
+                return runtime.step(at_ns)
             raise M3erError(
                 f"speech recognition is stuck: nothing heard for {_LAST_WORDS_S:.0f} s; try another --stt-model"
             )
@@ -156,7 +177,6 @@ def _print_summary(
     args: argparse.Namespace, readings: list[Reading], cost: StepCost, cpu_s: float, detector: str, truncated: bool
 ) -> None:
     duration_s = max(readings[-1].t, 1e-3)
-    resident_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{len(readings)} readings of {duration_s:.1f} s; faces by {detector}"
         + (" (file breaks off)" if truncated else "")
@@ -164,7 +184,7 @@ def _print_summary(
     print(
         f"A step took {1e3 * cost.cpu_s / cost.steps:.2f} ms, {cost.cpu_s / duration_s:.2%} of one core; "
         f"with decoding, face detection and "
-        f"speech recognition {cpu_s / duration_s:.1%}. Resident memory at most {resident_mb:.0f} MB."
+        f"speech recognition {cpu_s / duration_s:.1%}. Resident memory at most {resident_mb(MOST_EVER):.0f} MB."
     )
     for what, path in (("Readings", args.jsonl), ("Timeline", args.timeline)):
         if path is not None:

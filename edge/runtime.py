@@ -11,21 +11,22 @@ from datetime import datetime, timezone
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import MANIFEST, Bundle, NetName
+from edge.board import Board
+from edge.bundle import MANIFEST, Bundle
 from edge.capture.sample import Frame, Sample
-from edge.engines.onnx_engine import OnnxEngine
 from edge.errors import M3erError
 from edge.m3er.check import ModalityCheck, Rule, Verdict
 from edge.m3er.fusion import FusionStep
 from edge.m3er.proxy import ProxyTable
+from edge.nets import open_net
 from edge.perceive import log_mel, tokens
 from edge.perceive.face_crop import CROP_SIZE_PX
 from edge.perceive.face_detector import FaceDetector
 from edge.perceive.face_perception import FacePerception
 from edge.perceive.face_tracker import FaceTracker
 from edge.perceive.percept import Percept, absent
+from edge.perceive.recogniser import Recogniser
 from edge.perceive.speech_perception import SpeechPerception
-from edge.perceive.speech_to_text import SpeechToText
 from edge.perceive.text_perception import TextPerception
 from edge.reading import MODALITIES, UNKNOWN, Modality, ModalityReading, Reading
 
@@ -33,9 +34,6 @@ _FORGET_AFTER_NS = 3_000_000_000
 """With nothing effectual for so long, the fusion's memory is of another moment."""
 
 Feature = NDArray[np.float32]
-
-INPUT_DTYPES = {"tokens": np.int32}
-"""Inputs of nets that are not float32."""
 
 
 @dataclass
@@ -49,34 +47,37 @@ class StepCost:
 class Runtime:
     """Feed samples as they arrive; call :meth:`step` every ``hop_s`` seconds."""
 
-    def __init__(self, bundle: Bundle, detector: FaceDetector, recogniser: SpeechToText, rule: Rule = "full") -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        detector: FaceDetector,
+        recogniser: Recogniser | None,
+        rule: Rule = "full",
+        board: Board | None = None,
+    ) -> None:
         """
         Args:
             bundle: an opened bundle.
             detector: finds faces.
-            recogniser: hears words.
+            recogniser: hears words; None: there is no text.
             rule: the modality check's evidence.
+            board: which engine and precision each net runs with; None: as the bundle's maker found best.
 
         Raises:
             M3erError: the bundle was trained with other perception than this program has, or a net does not load.
         """
         _check_perception(bundle)
-        manifest = bundle.manifest
+        manifest, board = bundle.manifest, board or Board()
         self.hop_ns = round(manifest.hop_s * 1e9)
         self.cost = StepCost()
         self._bundle = bundle
         self._face = FacePerception(FaceTracker(detector))
         self._speech = SpeechPerception()
         self._text = TextPerception(recogniser, bundle.vocabulary)
-        self._encoders = {m: _open_net(bundle, m, {"feature": (1, manifest.dim)}) for m in MODALITIES}
-        self._input_name = {m: next(iter(bundle.net(m).inputs)) for m in MODALITIES}
+        self._encoders = {m: open_net(bundle, m, board) for m in MODALITIES}
         self._check = ModalityCheck(bundle.tables, manifest.check_window_steps, manifest.minimum_quality, rule)
         self._proxies = ProxyTable(bundle.tables, manifest.neighbours, manifest.ridge)
-        classes = len(manifest.labels)
-        outputs = {"joint_logits": (1, classes), "modality_logits": (1, len(MODALITIES), classes)}
-        outputs |= {f"next_{name}": (1, size) for name, size in manifest.state.items()}
-        fusion_engine = _open_net(bundle, "fusion", outputs)
-        self._fusion = FusionStep(fusion_engine, manifest.state, bundle.tables.temperature)
+        self._fusion = FusionStep(open_net(bundle, "fusion", board), manifest.state, bundle.tables.temperature)
         self._effectual_ns: int | None = None
 
     def take(self, sample: Sample) -> None:
@@ -90,15 +91,24 @@ class Runtime:
     def step(self, now_ns: int) -> Reading:
         """One step: what the person seems to feel at `now_ns`."""
         begin_ns, begin_cpu = time.perf_counter_ns(), time.thread_time()
-        percepts = self._perceive(now_ns)
+        reading = self.react(self._perceive(now_ns), now_ns, begin_ns)
+        self.cost.steps += 1
+        self.cost.cpu_s += time.thread_time() - begin_cpu
+        return reading
+
+    def react(self, percepts: dict[Modality, Percept], now_ns: int, begin_ns: int) -> Reading:
+        """A step after perception: encoders, check, proxies, fusion, reading.
+
+        Args:
+            percepts: what each modality perceives at `now_ns`.
+            begin_ns: when the step began, on the clock of ``time.perf_counter_ns``.
+        """
         features = {m: self._encode(m, percept) for m, percept in percepts.items() if percept.inputs}
         encoded_ns = time.perf_counter_ns()
         verdict = self._check.step(features, {m: percepts[m].quality for m in features})
         good = {m: features[m] for m in MODALITIES if m in verdict.effectual}
         probabilities = self._fuse(good, now_ns)
         fused_ns = time.perf_counter_ns()
-        self.cost.steps += 1
-        self.cost.cpu_s += time.thread_time() - begin_cpu
         newest_ns = max((p.captured_ns for p in percepts.values() if p.captured_ns is not None), default=now_ns)
         latency_ms = {
             "capture_to_reading": max(0, now_ns - newest_ns + fused_ns - begin_ns) / 1e6,
@@ -115,7 +125,8 @@ class Runtime:
 
     def _encode(self, modality: Modality, percept: Percept) -> Feature:
         """Mean feature (dim,) over the percept's inputs, on the tables' scale."""
-        name, engine = self._input_name[modality], self._encoders[modality]
+        engine = self._encoders[modality]
+        (name,) = engine.inputs
         outputs = [engine.run({name: array})["feature"][0] for array in percept.inputs]
         return self._bundle.tables.standardise(modality, np.mean(outputs, axis=0))
 
@@ -170,31 +181,6 @@ def _modality_reading(modality: Modality, percept: Percept, verdict: Verdict, no
         density=None if density is None else round(density, 3),
         damage=None if ruin is None else round(ruin, 3),
     )
-
-
-def _open_net(bundle: Bundle, name: NetName, outputs: dict[str, tuple[int, ...]]) -> OnnxEngine:
-    """A net, loaded and run once: it answers with these shapes, and its first real run is not its slowest.
-
-    Raises:
-        M3erError: it does not load, takes other inputs than the manifest says, or answers otherwise.
-    """
-    variant = bundle.net(name)
-    path = bundle.path(variant)
-    if variant.engine != "onnx":
-        raise M3erError(f"{path}: is for the engine {variant.engine!r}, this program has 'onnx' alone")
-    engine = OnnxEngine(path)
-    trial = {key: np.zeros(shape, INPUT_DTYPES.get(key, np.float32)) for key, shape in variant.inputs.items()}
-    for key in trial.keys() & INPUT_DTYPES.keys():
-        trial[key][:] = len(bundle.vocabulary) - 1  # the net must know the vocabulary's last word
-    try:
-        answered = {key: array.shape for key, array in engine.run(trial).items()}
-    except Exception as error:  # noqa: BLE001 - onnxruntime's own exceptions share no narrower base
-        raise M3erError(f"{path}: does not take the manifest's inputs ({str(error).splitlines()[0]})") from None
-    for key, shape in outputs.items():
-        if answered.get(key) != shape:
-            where = bundle.folder / MANIFEST
-            raise M3erError(f"{path}: {key} has shape {answered.get(key)}, after {where} it must be {shape}")
-    return engine
 
 
 def _check_perception(bundle: Bundle) -> None:

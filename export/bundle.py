@@ -83,7 +83,8 @@ def make_bundle(
     with tempfile.TemporaryDirectory() as scratch:
         nets = Path(scratch)
         variants = convert_encoders(encoders, corpora, vocabulary, nets)
-        encode = {v.net: encode_file(nets / Path(v.file).name) for v in variants}
+        first = {v.net: v for v in reversed(variants)}  # tables are fitted on what a device runs unless told otherwise
+        encode = {name: encode_file(nets / Path(v.file).name) for name, v in first.items()}
         matching, validation = (
             paired_steps(
                 corpora.recordings[split],

@@ -47,7 +47,7 @@ def bundle_of_clips(
         pairs[split], people[split] = clip_pairs(base, own, labels, cache)
     with tempfile.TemporaryDirectory() as scratch:
         nets = Path(scratch)
-        variants = [base.net(m) for m in MODALITIES]
+        variants = [variant for m in MODALITIES for variant in base.variants(m)]
         for variant in variants:
             shutil.copyfile(base.path(variant), nets / Path(variant.file).name)
         made_of = Ingredients(

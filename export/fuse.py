@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Bundle, NetVariant, open_bundle
+from edge.engines.engine import Engine
 from edge.errors import M3erError
+from edge.m3er.fusion import FusionStep
 from edge.m3er.proxy import ProxyTable
 from edge.m3er.tables import Tables
 from edge.perceive.face_crop import CROP_SIZE_PX
@@ -23,6 +25,7 @@ from export.card import Story, card
 from export.convert.bundle_nets import convert_fusion
 from export.corpora.paired import PairedSteps
 from export.evaluate.evaluation import Figure
+from export.evaluate.scores import run_moments
 from export.evaluate.whole_step import calibrated
 from export.fit.fit_tables import CHECK_WINDOW_STEPS, NEIGHBOURS, fit_tables, standardised
 from export.nets.encoder import DIM
@@ -53,7 +56,7 @@ class Ingredients:
     Attributes:
         labels: the emotions.
         nets: a folder with the encoders' files and nothing else; the fusion's file joins them.
-        encoders: their entries in the manifest.
+        encoders: their entries in the manifest; of each net the first is the one whose features the pairs hold.
         ruin: per modality (dim + 1,): weights and constant of the encoder's own detector of ruined inputs, for its
             features as they come.
         strange: per modality, features (n, dim) of sound inputs of validation people, disturbed far more than what the
@@ -99,8 +102,16 @@ def fuse(made_of: Ingredients, out: Path, name: str, seed: int, plan: FusionPlan
         tables.proxy_weight,
     )
     fusion = train_fusion(learnt_from, plan.epochs, plan.batch, seed)
-    variants = [*made_of.encoders, convert_fusion(fusion, standardised(tables, validation), nets)]
-    tables, unknown_below = calibrated(nets / Path(variants[-1].file).name, ridge, tables, validation)
+    features = standardised(tables, validation)
+
+    def accuracy(engine: Engine) -> float:
+        proxies, step = ProxyTable(tables, NEIGHBOURS, ridge), FusionStep(engine, STATE_SIZES, tables.temperature)
+        said, _ = run_moments(features, validation.present, None, proxies, step, len(made_of.labels))
+        return float((said.argmax(axis=1) == validation.labels.argmax(axis=1)).mean())
+
+    fusion_files = convert_fusion(fusion, features, accuracy, nets)
+    variants = [*made_of.encoders, *fusion_files]
+    tables, unknown_below = calibrated(nets / Path(fusion_files[0].file).name, ridge, tables, validation)
     manifest = {
         "name": name,
         "labels": list(made_of.labels),

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "edge/capture": {"edge.errors", "edge.capture"},
     "edge/perceive": {"edge.errors", "edge.capture", "edge.perceive"},
-    "edge/engines": {"edge.errors", "edge.engines"},
+    "edge/engines": {"edge.errors", "edge.engines", "edge.quiet"},
     "edge/m3er": {"edge.reading", "edge.m3er", "edge.engines.engine"},
     "edge/publish": {"edge.errors", "edge.reading", "edge.publish"},
 }

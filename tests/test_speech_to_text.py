@@ -19,8 +19,9 @@ from edge.capture.media_file import MediaFile
 from edge.capture.sample import SAMPLE_RATE_HZ, AudioBlock
 from edge.errors import M3erError
 from edge.models import VOSK_TINY_EN
+from edge.perceive.recogniser import Word
 from edge.perceive.speech_model import load_model
-from edge.perceive.speech_to_text import SpeechToText, Word
+from edge.perceive.speech_to_text import SpeechToText
 from export.sample_truth import Sentence, Truth, truth_path
 from tests.made_media import cut
 

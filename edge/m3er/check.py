@@ -3,8 +3,8 @@
 Correlation is the paper's evidence (M3ER, AAAI 2020, section 3.2); density and damage are ours. All are precomputed.
 """
 
-from collections import deque
-from collections.abc import Mapping, Set
+import math
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,14 +78,29 @@ class ModalityCheck:
         self._tables = tables
         self._minimum_quality = minimum_quality
         self._rule = rule
-        self._sums: dict[str, deque[NDArray[np.float64]]] = {
-            pair_name(i, j): deque(maxlen=window_steps) for i, j in PAIRS
-        }
+        # All that is linear in a modality's feature, in one product: whitened, damage, its side of each pair.
+        self._linear: dict[Modality, NDArray[np.float32]] = {}
+        self._side: dict[tuple[Modality, Modality], slice] = {}
+        for m in MODALITIES:
+            parts = [tables.whiten[m], tables.damage[m][None, :-1]]
+            for j in MODALITIES:
+                if j != m:
+                    begin = sum(map(len, parts))
+                    self._side[m, j] = slice(begin, begin + len(tables.projection[m, j]))
+                    parts.append(tables.projection[m, j])
+            self._linear[m] = np.concatenate(parts)
+        # Per pair u, v and, where it has a canonical dimension, 1: the products of these rows are all of Pearson's
+        # sums. In float64: the sums of squares of a short vector cancel.
+        sizes = [len(tables.projection[pair]) for pair in PAIRS]
+        self._canonical = np.zeros((len(PAIRS), 3, max(sizes)))
+        for rows, size in zip(self._canonical, sizes, strict=True):
+            rows[2, :size] = 1.0
+        self._sums = np.zeros((window_steps, len(PAIRS), 3, 3))
+        self._oldest = 0
 
     def reset(self) -> None:
         """Forget the steps so far."""
-        for sums in self._sums.values():
-            sums.clear()
+        self._sums[:] = 0.0
 
     def step(self, features: Mapping[Modality, NDArray[np.float32]], quality: Mapping[Modality, float]) -> Verdict:
         """Check the modalities present at this step.
@@ -94,14 +109,17 @@ class ModalityCheck:
             features: standardised feature (dim,) of each present modality.
             quality: 0..1, the sensor's own opinion of each present modality.
         """
-        distance = {m: density(self._tables, m, features[m]) for m in MODALITIES if m in features}
-        ruin = {m: damage(self._tables, m, features[m]) for m in distance}
+        tables = self._tables
+        dim = tables.dim
+        linear = {m: self._linear[m] @ features[m] for m in MODALITIES if m in features}
+        distance = {m: float(x[:dim] @ x[:dim]) / (dim * tables.density_limit[m]) for m, x in linear.items()}
+        ruin = {m: float(x[dim]) + float(tables.damage[m][-1]) for m, x in linear.items()}
         reason: dict[Modality, str] = {}
         if self._rule == "full":
             reason |= {m: "out of distribution" for m, d in distance.items() if d > 1.0}
             reason |= {m: "damaged" for m, d in ruin.items() if d > 0.0}
         inside = {m for m in distance if m not in reason}
-        correlation = self._correlations(features)
+        correlation = self._correlations(linear)
 
         evidence: Evidence = "correlation" if len(inside) > 1 else "single" if inside else "none"
         if evidence == "single":
@@ -110,30 +128,32 @@ class ModalityCheck:
                 reason[alone] = "low quality"
                 inside = set()
         elif evidence == "correlation":
-            correlated = vouched(inside, correlation, self._tables.threshold)
+            correlated = vouched(inside, correlation, tables.threshold)
             reason |= dict.fromkeys(inside - correlated, "uncorrelated")
             inside = correlated
         return Verdict(frozenset(inside), reason, correlation, distance, ruin, evidence)
 
-    def _correlations(self, features: Mapping[Modality, NDArray[np.float32]]) -> dict[str, float]:
-        found = {}
-        for i, j in PAIRS:
-            sums = self._sums[pair_name(i, j)]
-            if i not in features or j not in features:
-                sums.clear()  # what was correlated before a gap says nothing about what comes after it
-                continue
-            # in float64: the sums of squares of a short vector cancel
-            u = (self._tables.projection[i, j] @ features[i]).astype(np.float64)
-            v = (self._tables.projection[j, i] @ features[j]).astype(np.float64)
-            sums.append(np.array([len(u), u.sum(), v.sum(), u @ u, v @ v, u @ v]))
-            found[pair_name(i, j)] = pearson(np.sum(sums, axis=0))
-        return found
+    def _correlations(self, linear: Mapping[Modality, NDArray[np.float32]]) -> dict[str, float]:
+        present = [i in linear and j in linear for i, j in PAIRS]
+        for (i, j), both, rows in zip(PAIRS, present, self._canonical, strict=True):
+            if both:
+                size = self._side[i, j].stop - self._side[i, j].start
+                rows[0, :size], rows[1, :size] = linear[i][self._side[i, j]], linear[j][self._side[j, i]]
+        self._sums[self._oldest] = self._canonical @ self._canonical.transpose(0, 2, 1)
+        self._oldest = (self._oldest + 1) % len(self._sums)
+        for number, both in enumerate(present):
+            if not both:
+                self._sums[:, number] = 0.0  # what was correlated before a gap says nothing about what comes after it
+        found = self._sums.sum(axis=0).tolist()
+        return {
+            pair_name(*pair): pearson(*sums) for pair, both, sums in zip(PAIRS, present, found, strict=True) if both
+        }
 
 
-def pearson(sums: NDArray[np.float64]) -> float:
-    """Pearson's correlation from [n, Σu, Σv, Σu², Σv², Σuv], in [-1, 1]; 0 where one of the two is constant."""
-    n, u, v, uu, vv, uv = sums
-    spread = (n * uu - u * u) * (n * vv - v * v)
+def pearson(u: Sequence[float], v: Sequence[float], one: Sequence[float]) -> float:
+    """Pearson's correlation, in [-1, 1], from [Σu², Σuv, Σu], [Σuv, Σv², Σv], [Σu, Σv, n]; 0 where one is constant."""
+    n = one[2]
+    spread = (n * u[0] - one[0] * one[0]) * (n * v[1] - one[1] * one[1])
     if spread <= 0:
         return 0.0
-    return float(np.clip((n * uv - u * v) / np.sqrt(spread), -1.0, 1.0))
+    return max(-1.0, min(1.0, (n * u[1] - one[0] * one[1]) / math.sqrt(spread)))

@@ -10,7 +10,7 @@ from edge.perceive.percept import Percept, absent
 from edge.perceive.picture_evidence import PictureEvidence
 
 _FRESH_NS = 600_000_000
-_MOST_CROPS = 3
+MOST_CROPS = 3
 """Crops encoded a step: their mean feature is steadier than one, and more than three add only cost."""
 
 
@@ -42,7 +42,7 @@ class FacePerception:
 
     def percept(self, now_ns: int) -> Percept:
         """The newest crops since the last step, each float32 (1, 1, 48, 48)."""
-        crops, self._crops = self._crops[-_MOST_CROPS:], []
+        crops, self._crops = self._crops[-MOST_CROPS:], []
         if self._captured_ns is None:
             return absent("no picture")
         if now_ns - self._captured_ns > _FRESH_NS:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.capture.sample import SAMPLE_RATE_HZ
+from edge.perceive.quantile import quantiles
 
 MEL_BINS = 48
 LOW_HZ = 60.0
@@ -62,7 +63,8 @@ class LogMel:
         Args:
             samples: int16 (m,), mono, 16 kHz, following on what was fed before.
         """
-        self._fbank.accept_waveform(SAMPLE_RATE_HZ, samples.astype(np.float32))
+        # a list: the library takes an array number by number, which costs as much again as the arithmetic
+        self._fbank.accept_waveform(SAMPLE_RATE_HZ, samples.astype(np.float32).tolist())
         ready = self._fbank.num_frames_ready
         frames = np.empty((ready - self._next_frame, MEL_BINS), np.float32)
         for row, i in enumerate(range(self._next_frame, ready)):
@@ -100,7 +102,7 @@ def speech_input(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     window = np.full((WINDOW_FRAMES, MEL_BINS), -1.0, np.float32)
     newest = frames[-WINDOW_FRAMES:]
     if len(newest):
-        loud = float(np.percentile(newest.max(axis=1), 95))
+        (loud,) = quantiles(newest.max(axis=1), 0.95)
         scaled = 1.0 + (newest - loud) * np.float32(2.0 / RANGE_NATS)
         window[WINDOW_FRAMES - len(newest) :] = np.clip(scaled, -1.0, 1.5)
     return window[None]

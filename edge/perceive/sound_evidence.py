@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge.capture.sample import SAMPLE_RATE_HZ
 from edge.perceive.log_mel import FRAME_HOP_S, frame_level_db
+from edge.perceive.quantile import quantiles
 
 _LOOK_FRAMES = round(0.8 / FRAME_HOP_S)
 _LOOK_SAMPLES = round(0.5 * SAMPLE_RATE_HZ)
@@ -54,8 +55,7 @@ class SoundEvidence:
             return "just began", 0.0
         if not self._raw.any():
             return "no signal", 0.0  # a real microphone never delivers exact zeros
-        levels = np.fromiter(self._levels, np.float64)
-        quiet, loud = np.percentile(levels, (10, 95))
+        quiet, loud = quantiles(np.fromiter(self._levels, np.float64), 0.10, 0.95)
         depth_db = loud - quiet
         quality = float(np.clip(depth_db / _DEPTH_OF_CLEAN_SPEECH_DB, 0.0, 1.0))
         if np.mean(np.abs(self._raw.astype(np.int32)) >= _FULL_SCALE) > _CLIPPED_SHARE:

@@ -7,11 +7,11 @@ calls release Python's lock, so a step runs beside them.
 import json
 import queue
 import threading
-from dataclasses import dataclass
 
 import vosk
 
 from edge.capture.sample import SAMPLE_RATE_HZ, AudioBlock
+from edge.perceive.recogniser import Word
 from edge.perceive.tokens import words_of
 
 _LONGEST_QUEUE = 300
@@ -19,23 +19,6 @@ _LONGEST_QUEUE = 300
 
 _UNSURE = 0.5
 """Confidence of a word while the recogniser may still change its mind: partial results carry none."""
-
-
-@dataclass(frozen=True)
-class Word:
-    """A recognised word.
-
-    Attributes:
-        text: lower case; letters and apostrophes.
-        end_ns: when it ended, on the clock of the sound's stamps; while it is partial, when it was first heard.
-        confidence: 0..1.
-        final: the recogniser will not change it any more.
-    """
-
-    text: str
-    end_ns: int
-    confidence: float
-    final: bool
 
 
 class SpeechToText:

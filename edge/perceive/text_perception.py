@@ -2,7 +2,7 @@
 
 from edge.capture.sample import AudioBlock
 from edge.perceive.percept import Percept, absent
-from edge.perceive.speech_to_text import SpeechToText
+from edge.perceive.recogniser import Recogniser
 from edge.perceive.tokens import Vocabulary
 
 _FRESH_NS = 2_000_000_000
@@ -15,7 +15,7 @@ _LEAST_CONFIDENCE = 0.4
 class TextPerception:
     """Feed every block of sound; ask for the percept at a step."""
 
-    def __init__(self, recogniser: SpeechToText, vocabulary: Vocabulary) -> None:
+    def __init__(self, recogniser: Recogniser | None, vocabulary: Vocabulary) -> None:
         self._recogniser = recogniser
         self._vocabulary = vocabulary
         self.transcript = ""
@@ -23,10 +23,13 @@ class TextPerception:
 
     def push(self, block: AudioBlock) -> None:
         """Hand a block to the recogniser; does not wait for it."""
-        self._recogniser.feed(block)
+        if self._recogniser is not None:
+            self._recogniser.feed(block)
 
     def percept(self, now_ns: int) -> Percept:
         """Tokens of the words of the last seconds, int32 (1, 32)."""
+        if self._recogniser is None:
+            return absent("no recogniser")
         words = self._recogniser.words(now_ns - _CONTENT_NS)
         self._recogniser.forget(now_ns - _CONTENT_NS)
         self.transcript = " ".join(word.text for word in words)

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from edge.bundle import Bundle
 from edge.m3er.fusion import softmax
 from edge.reading import MODALITIES, Modality
-from export.convert.bundle_nets import encoder_samples
-from export.convert.onnx_file import file_outputs
+from export.convert.bundle_nets import encode_file, encoder_samples
 from export.corpora.emotions import CALM, EMOTIONS
 from export.corpora.everything import Corpora
 from export.corpora.text_examples import tokens_of
@@ -114,7 +113,8 @@ def worst_mistakes(answers: list[Answers], most: int) -> list[Mistake]:
 
 def _features(bundle: Bundle, corpora: Corpora, modality: Modality) -> Array:
     samples = encoder_samples(modality, corpora, bundle.vocabulary, "test", None)
-    return file_outputs(bundle.path(bundle.net(modality)), samples)
+    encode = encode_file(bundle.path(bundle.net(modality)))
+    return encode(np.concatenate([array for sample in samples for array in sample.values()]))
 
 
 def _faces(bundle: Bundle, corpora: Corpora, heads: Heads) -> Iterator[Answers]:
@@ -155,7 +155,7 @@ def _speech(bundle: Bundle, corpora: Corpora, heads: Heads) -> Iterator[Answers]
 
 
 def _texts(bundle: Bundle, corpora: Corpora, heads: Heads) -> Iterator[Answers]:
-    path = bundle.path(bundle.net("text"))
+    encode = encode_file(bundle.path(bundle.net("text")))
     for dataset in ("MELD", "DailyDialog", "GoEmotions"):
         said = [u for u in corpora.utterances["test"] if u.dataset == dataset]
         if not said:
@@ -164,8 +164,7 @@ def _texts(bundle: Bundle, corpora: Corpora, heads: Heads) -> Iterator[Answers]:
         texts = [" ".join(u.marked) for u in said]
         for marks in (True, False) if dataset == "MELD" else (True,):
             tokens = tokens_of(said, bundle.vocabulary, marks)
-            features = file_outputs(path, [{"tokens": one[None]} for one in tokens])
-            p = softmax(heads.logits("text", dataset, features))
+            p = softmax(heads.logits("text", dataset, encode(tokens)))
             title = dataset if marks else f"{dataset}, without marks"
             split = f"test, {len(said):,} texts that stand in no other split"
             yield Answers("text", title, split, p, truth, None, texts, [""] * len(said))

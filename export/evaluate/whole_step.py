@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bundle import Bundle, NetName
-from edge.engines.onnx_engine import OnnxEngine
+from edge.engines.engine import open_engine
 from edge.m3er.check import ModalityCheck
 from edge.m3er.fusion import FusionStep
 from edge.m3er.proxy import ProxyTable
@@ -72,7 +72,7 @@ class Method:
             present,
             ModalityCheck(self.tables, self.window_steps, 0.0) if check else None,
             ProxyTable(self.tables, self.neighbours, self.ridge),
-            FusionStep(OnnxEngine(self.fusion_file), STATE_SIZES, self.tables.temperature),
+            FusionStep(open_engine(self.fusion_file), STATE_SIZES, self.tables.temperature),
             moments.labels.shape[1],
         )
 

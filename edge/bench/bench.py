@@ -1,0 +1,89 @@
+"""``m3er-edge bench``: what each net in each variant costs on this board, and which to choose."""
+
+import argparse
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+
+import cv2
+
+from edge.bench.bench_table import print_bench
+from edge.bench.machine import this_machine
+from edge.bench.net_times import choose, time_nets
+from edge.bench.record import Bench
+from edge.bench.start import time_start
+from edge.bench.step_times import time_media, time_steps
+from edge.board import Board, board_file, read_board, write_choices
+from edge.bundle import DEFAULT, open_bundle
+from edge.engines.engine import Provider
+from edge.errors import M3erError
+from edge.perceive.face_detector import open_detector
+from edge.publish.target import check_writable
+
+SAMPLE_CLIP = Path(__file__).parent.parent / "samples" / "clip.mp4"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``m3er-edge bench``."""
+    parser.add_argument("--bundle", type=Path, default=DEFAULT, metavar="DIR", help="trained model (default: shipped)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="each net is timed on one thread and on so many (default: the cores of this board, %(default)s)",
+    )
+    parser.add_argument(
+        "--provider",
+        choices=("cpu", "xnnpack", "cuda", "tensorrt"),
+        default="cpu",
+        help="what onnxruntime should run on, if it can (default: %(default)s)",
+    )
+    parser.add_argument("--face-model", type=Path, metavar="FILE", help="YuNet, as for run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
+    parser.add_argument("--board", metavar="NAME|FILE.toml", help="the profile that --write sets")
+    parser.add_argument("--write", action="store_true", help="set the profile's nets to what was fastest")
+
+
+def run(args: argparse.Namespace) -> int:
+    """``m3er-edge bench``. What is to be written is checked before anything is measured."""
+    cv2.setNumThreads(1)
+    if args.threads < 1:
+        raise M3erError(f"--threads {args.threads}: give at least 1")
+    if args.write and args.board is None:
+        raise M3erError("--write: name the profile to write with --board, e.g. --board my-robot.toml")
+    if args.json is not None:
+        check_writable(args.json, "bench")
+    if args.write:
+        profile = board_file(args.board)
+        check_writable(profile, "board profile")
+        if profile.exists():
+            read_board(args.board)
+    bench = measure(args.bundle, args.threads, args.provider, args.face_model)
+    print_bench(bench)
+    if args.json is not None:
+        args.json.write_text(bench.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        print(f"Measured: {args.json}")
+    if args.write:
+        write_choices(profile, bench.choice, f"{bench.made}, {bench.machine.name}, bundle {bench.bundle[:30]}")
+        print(f"Board profile: {profile}\nUse it: m3er-edge run --board {args.board} …")
+    return 0
+
+
+def measure(folder: Path, threads: int, provider: Provider, face_model: Path | None) -> Bench:
+    """Everything, with the progress on stderr; takes about half a minute."""
+    bundle = open_bundle(folder)
+    detector = open_detector(face_model)
+    nets = time_nets(bundle, sorted({1, threads}), provider)
+    choice = choose(nets)
+    board = Board(nets=choice)
+    return Bench(
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        machine=this_machine(),
+        bundle=bundle.id,
+        nets=nets,
+        choice=choice,
+        steps=time_steps(bundle, board, SAMPLE_CLIP),
+        media=time_media(bundle, board, SAMPLE_CLIP, detector),
+        starts=[time_start(folder, None, SAMPLE_CLIP, speech_model) for speech_model in (False, True)],
+    )
