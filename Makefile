@@ -9,7 +9,7 @@ DATA   ?= ../shared/data
 # Debian packages: a voice for making clips, and what PyAudio compiles against.
 SYSTEM_PACKAGES := espeak-ng portaudio19-dev gcc python3-dev python3-venv
 
-.PHONY: help run test live system lint train evaluate clip clean
+.PHONY: help run test live system lint train evaluate bench clip clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,6 +38,9 @@ train: $(VENV)/.everything  ## train the default bundle from nothing (DATA=../sh
 evaluate: $(VENV)/.everything  ## score the default bundle: out/report.html, out/evaluation.json (DATA=../shared/data)
 	$(BIN)/m3er-export evaluate --bundle edge/bundles/default --data $(DATA) --out out
 
+bench: $(VENV)/.bench  ## what a reading costs here: out/bench.html, out/bench.json (DATA=../shared/data)
+	$(BIN)/m3er-export bench --data $(DATA) --out out
+
 clip: $(VENV)/.everything  ## make the sample clip anew
 	$(BIN)/m3er-export sample-clip --out edge/samples/clip.mp4 --seed 1 --voice en-us+f4
 
@@ -61,6 +64,10 @@ $(VENV)/.live: $(VENV)/.device
 $(VENV)/.everything: $(VENV)/.live
 	@$(call need,command -v espeak-ng >/dev/null,espeak-ng)
 	$(PIP) --editable '.[live,export,dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.everything
+	$(PIP) --editable '.[live,export,dev,bench]'
 	@touch $@
 
 PYTHON_H = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle
+from edge.board import Board, read_board
+from edge.bundle import Bundle, open_bundle
+from edge.errors import M3erError
 from edge.perceive.tokens import Vocabulary
 from edge.reading import MODALITIES, Modality
+from export.board_bundle import write_board_bundle
 from export.bundle_of_clips import bundle_of_clips
 from export.bundle_writer import check_target
 from export.card import VOTE_MATCHED
@@ -49,10 +52,25 @@ class Plan:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``m3er-export bundle``."""
-    add_data(parser)
+    add_data(parser, required=False)
     add_devices(parser)
     parser.add_argument("--out", type=Path, required=True, help="the bundle's folder; an older bundle is replaced")
     parser.add_argument("--name", default="default", help="the bundle's name (default: %(default)s)")
+    parser.add_argument(
+        "--for",
+        dest="board",
+        metavar="NAME|FILE",
+        help="a board's profile: write only the files that it chose (see m3er-edge bench)",
+    )
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        default=DEFAULT_BUNDLE,
+        metavar="BUNDLE",
+        help="with --for and without --data: the bundle to take them from (default: the one that comes with this "
+        "program)",
+    )
     parser.add_argument(
         "--encoders",
         type=Path,
@@ -65,14 +83,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """``m3er-export bundle``."""
     check_target(args.out)
+    board = None if args.board is None else read_board(args.board)
+    if args.data is None and board is None:
+        raise M3erError("give --data, to make a bundle, or --for BOARD, to pick a board's files from one")
+    if args.data is None:
+        write_board_bundle(open_bundle(args.source), board or Board(), args.out)
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            whole = args.out if board is None else Path(scratch) / "whole"
+            _make(args, whole)
+            if board is not None:
+                write_board_bundle(open_bundle(whole), board, args.out)
+    print(f"Bundle: {args.out}\nScores and their protocol: {args.out / 'card.md'}")
+    return 0
+
+
+def _make(args: argparse.Namespace, out: Path) -> None:
     owned = read_owned(args.data)
     if owned is None:
         corpora = read_corpora(args.data, args.cache, args.seed)
-        make_bundle(corpora, args.out, args.name, args.cache, args.seed, Plan(), devices(args))
+        make_bundle(corpora, out, args.name, args.cache, args.seed, Plan(), devices(args))
     else:
-        bundle_of_clips(*owned, args.encoders, args.out, args.name, args.cache, args.seed, FusionPlan())
-    print(f"Bundle: {args.out}\nScores and their protocol: {args.out / 'card.md'}")
-    return 0
+        bundle_of_clips(*owned, args.encoders, out, args.name, args.cache, args.seed, FusionPlan())
 
 
 def make_bundle(

@@ -58,6 +58,11 @@ def write_bundle(
     }
     whole = Manifest(format_version=2, files=files, commit=commit(), **manifest)
     (part / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    take_place(part, out)
+
+
+def take_place(part: Path, out: Path) -> None:
+    """Let a finished bundle take the place of whatever bundle is at `out`. Raises M3erError if it does not open."""
     open_bundle(part)  # the device's own eyes, before anything is replaced
     old = out.with_name(out.name + ".old")
     shutil.rmtree(old, ignore_errors=True)

@@ -6,6 +6,7 @@ import warnings
 
 from edge.command_line import run_command
 from export import bundle, prepare, sample_clip, train
+from export.bench import bench
 from export.evaluate import evaluate
 
 
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
             ("train", train, "train the encoders"),
             ("bundle", bundle, "make a bundle: convert, fit, score"),
             ("evaluate", evaluate, "score a bundle: evaluation.json and report.html"),
+            ("bench", bench, "what a reading costs, against others and the core's limit: bench.json and bench.html"),
             ("sample-clip", sample_clip, "make a clip with known faults, for trying out and for tests"),
         ),
         arguments,

@@ -6,9 +6,9 @@ from pathlib import Path
 from export.nets.devices import Devices
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
+def add_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Where the corpora are, where to keep what is slow to compute, and the seed of the splits."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with face/, speech/ and text/")
+    parser.add_argument("--data", type=Path, required=required, help="folder with face/, speech/ and text/")
     parser.add_argument("--seed", type=int, default=0, help="decides splits and training (default: %(default)s)")
     parser.add_argument(
         "--cache",

@@ -4,7 +4,6 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,8 @@ from edge.m3er.tables import Tables
 from edge.perceive.face_crop import CROP_SIZE_PX
 from edge.perceive.log_mel import MEL_BINS, SETTINGS, WINDOW_FRAMES
 from edge.perceive.tokens import TOKENS, Vocabulary
-from edge.reading import MODALITIES, PAIRS, pair_name
+from edge.reading import MODALITIES
+from export.bench import made_tables
 from export.bundle_writer import write_bundle
 
 DIM = 8
@@ -35,33 +35,8 @@ _INPUTS: dict[NetName, dict[str, list[int]]] = {
 
 
 def random_tables(rng: np.random.Generator, dim: int = DIM, r: int = 3, rows: int = 12) -> Tables:
-    """Tables of random numbers that are right in form. They come back from disk exactly as they are.
-
-    Args:
-        dim: length of a feature.
-        r: canonical dimensions.
-        rows: of the basis table.
-    """
-
-    def normal(*shape: int) -> NDArray[np.float32]:
-        return rng.normal(0.0, 1.0, shape).astype(np.float32)
-
-    both_ways = list(permutations(MODALITIES, 2))
-    basis = {m: rng.integers(-100, 101, (rows, dim)) for m in MODALITIES}
-    for steps in basis.values():
-        steps[0, 0] = 127
-    return Tables(
-        mean={m: normal(dim) for m in MODALITIES},
-        scale={m: rng.uniform(0.5, 2.0, dim).astype(np.float32) for m in MODALITIES},
-        whiten={m: (np.eye(dim) + 0.1 * normal(dim, dim)).astype(np.float32) for m in MODALITIES},
-        density_limit={m: float(np.float32(rng.uniform(1.3, 1.8))) for m in MODALITIES},
-        damage={m: np.append(normal(dim) / dim, np.float32(-1.0)) for m in MODALITIES},
-        projection={pair: normal(r, dim) for pair in both_ways},
-        threshold={pair_name(i, j): float(np.float32(rng.uniform(-0.2, 0.4))) for i, j in PAIRS},
-        basis={m: (steps / np.float32(64)).astype(np.float32) for m, steps in basis.items()},
-        proxy_weight={pair: float(np.float32(rng.uniform(0.05, 1.0))) for pair in both_ways},
-        temperature=rng.uniform(0.7, 2.0, len(MODALITIES)).astype(np.float32),
-    )
+    """Small tables of random numbers that are right in form."""
+    return made_tables.random_tables(rng, dim, r, rows)
 
 
 def manifest_values(name: str = "tiny") -> dict[str, Any]:

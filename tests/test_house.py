@@ -58,8 +58,8 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
 
 
 def test_capture_and_perception_are_the_same_code_in_training_and_on_the_device() -> None:
-    """`export` computes no log-mel, no face input and no tokens of its own."""
-    for path in _modules("export"):
+    """`export` computes no log-mel, no face input and no tokens of its own; its benchmark compares with others'."""
+    for path in set(_modules("export")) - set(_modules("export/bench")):
         for name in _imports(path):
             assert name.split(".")[0] not in {"librosa", "torchaudio", "kaldi_native_fbank"}, f"{path}: {name}"
 

@@ -44,7 +44,7 @@ def time_steps(bundle: Bundle, board: Board, clip: Path, rounds: int = 30) -> li
     """Time a step and its parts, in turns. Speech is the clip's; the face is noise, so that a proxy is made."""
     rng = np.random.default_rng(0)
     manifest, tables = bundle.manifest, bundle.tables
-    blocks = cycle(_speech_blocks(clip))
+    blocks = cycle(speech_blocks(clip))
     a_hop = round(manifest.hop_s / 0.1)
     log_mel = LogMel()
     check = ModalityCheck(tables, manifest.check_window_steps, manifest.minimum_quality)
@@ -93,7 +93,7 @@ class WholeStep:
         crops = rng.integers(0, 256, (MOST_CROPS, CROP_SIZE_PX, CROP_SIZE_PX), dtype=np.uint8)
         self._faces = tuple(face_input(crops)[:, None])
         self._tokens = bundle.vocabulary.encode(_WORDS.split())
-        self._blocks = cycle(_speech_blocks(clip))
+        self._blocks = cycle(speech_blocks(clip))
         self._speech = SpeechPerception()
         self._runtime = Runtime(bundle, _NoFaces(), None, board=board)
         self._hop_ns = self._runtime.hop_ns
@@ -158,7 +158,8 @@ def _seconds(samples: Iterator[Sample]) -> Iterator[list[Sample]]:
     yield batch
 
 
-def _speech_blocks(clip: Path) -> list[AudioBlock]:
+def speech_blocks(clip: Path) -> list[AudioBlock]:
+    """Sound of a clip of ours in which somebody speaks."""
     begin_s, end_s = _SPEECH_S
     blocks = []
     with MediaFile(clip) as source:

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.capture.sample import Frame
+from edge.perceive.quantile import quantiles
 
 # Measured on 25 photographs, sharp, blurred, dimmed and fogged, on flat fields with noise of up to 25 levels,
 # on a made-up hand before the lens; all at 80 px, where noise is averaged away and a scene's edges are not.
@@ -42,14 +43,15 @@ class PictureEvidence:
         height, width = frame.image.shape[:2]
         scale = min(1.0, _LOOK_SIDE_PX / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-        grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
-        spread = float(grey.std())
+        # grey first: shrinking one channel takes a third of the time of three
+        grey = cv2.resize(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY), size, interpolation=cv2.INTER_AREA)
+        mean, deviation = cv2.meanStdDev(grey)
+        level, spread = float(mean[0, 0]), float(deviation[0, 0])
         # A Sobel kernel's weights sum to 8 levels for a slope of one level per pixel.
-        slopes = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)) / 8
-        edge = float(np.percentile(slopes, 95))
+        slopes = cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+        edge = quantiles(slopes.ravel(), 0.95)[0] / 8
         self.sharpness = min(1.0, edge / (spread + _NOISE_LEVEL) / _SHARP_RATIO)
-        if grey.mean() < _DARK_LEVEL and spread < _DARK_SPREAD:
+        if level < _DARK_LEVEL and spread < _DARK_SPREAD:
             return "dark"
         if edge < _COVERED_EDGE and spread < _COVERED_SPREAD:
             return "covered"

@@ -11,7 +11,7 @@ def quantiles(values: NDArray[np.floating], *shares: float) -> list[float]:
         values: (n,), n at least 1.
         shares: each in 0..1.
     """
-    ordered = np.sort(values)
+    ordered = np.sort(values)  # a whole sort of a few thousand numbers is still quicker than numpy's own quantile
     found = []
     for share in shares:
         place = share * (len(ordered) - 1)

@@ -3,28 +3,20 @@
 All are drawn for a telephone's 360 pixels, where their letters are still read, and grow on wider pages.
 """
 
-import base64
-import io
 import textwrap
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib as mpl
-import matplotlib.style
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
 from edge.publish.colours import BLACK, BLUE, GREEN, PURPLE, SKY, VERMILION, ink_on
+from export.evaluate.canvas import new_canvas, png, style, svg
 from export.evaluate.evaluation import Confusion, Coverage, LearningCurve, ProxyPicture, Reliability, Roc
 
 CURVES_PER_PICTURE = 4
 """More ROC curves than these cannot be told apart, so further ones get a picture of their own."""
 
-_WIDTH_INCH = 3.75  # 360 CSS pixels
-_PNG_DPI = 220
 _PALE, _LINE = "#B8B8B8", "#666666"
 # Told apart by their dashes too.
 _LOOKS: tuple[tuple[str, Any], ...] = (
@@ -35,26 +27,6 @@ _LOOKS: tuple[tuple[str, Any], ...] = (
     (BLACK, (0, (8, 3))),
     (SKY, (0, (3, 1, 1, 1, 1, 1))),
 )
-_STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
-    "font.size": 8.5,
-    "axes.labelsize": 8.5,
-    "axes.titlesize": 8.5,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _LINE,
-    "axes.axisbelow": True,
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.7,
-    "lines.linewidth": 1.7,
-    "text.parse_math": False,  # names are not formulas
-    "svg.fonttype": "path",
-    "svg.hashsalt": "m3er-edge",  # the same evaluation makes the same page, byte for byte
-}
 
 
 def confusion_picture(confusion: Confusion) -> str:
@@ -63,8 +35,8 @@ def confusion_picture(confusion: Confusion) -> str:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     count = len(confusion.labels)
     names = [textwrap.shorten(label, 14, placeholder="…") or label[:13] for label in confusion.labels]
-    with _style():
-        canvas = _canvas(3.5)
+    with style():
+        canvas = new_canvas(3.5)
         axes = canvas.add_subplot()
         mesh = axes.pcolormesh(shares, cmap="cividis", vmin=0, vmax=1, edgecolors="white", linewidth=0.6)
         size = min(8.5, 58 / count)
@@ -83,7 +55,7 @@ def confusion_picture(confusion: Confusion) -> str:
         axes.invert_yaxis()
         axes.set_xlabel("taken for")
         axes.set_ylabel("truly")
-        return _svg(canvas)
+        return svg(canvas)
 
 
 def roc_pictures(roc: Roc) -> list[str]:
@@ -92,8 +64,8 @@ def roc_pictures(roc: Roc) -> list[str]:
         return []
     pictures = []
     for here in np.array_split(np.arange(len(roc.curves)), -(-len(roc.curves) // CURVES_PER_PICTURE)):
-        with _style():
-            canvas = _canvas(3.5)
+        with style():
+            canvas = new_canvas(3.5)
             axes = canvas.add_subplot()
             axes.plot([0, 1], [0, 1], color=_LINE, linewidth=0.8, linestyle=(0, (2, 2)))
             for number, curve in enumerate(roc.curves):
@@ -107,15 +79,15 @@ def roc_pictures(roc: Roc) -> list[str]:
             axes.set_xlabel("false alarms (share of the good)")
             axes.set_ylabel("found (share of the ruined)")
             axes.legend(loc="lower right", title="area under the curve", title_fontsize=7.5, handlelength=2.4)
-            pictures.append(_svg(canvas))
+            pictures.append(svg(canvas))
     return pictures
 
 
 def reliability_picture(reliability: Reliability) -> str:
     """Accuracy over confidence, on the diagonal where the bundle knows how right it is; below, how many samples."""
     confidence = [one.confidence for one in reliability.bins]
-    with _style():
-        canvas = _canvas(3.9)
+    with style():
+        canvas = new_canvas(3.9)
         top, below = canvas.subplots(2, 1, sharex=True, height_ratios=[3.4, 1])
         top.plot([0, 1], [0, 1], color=_LINE, linewidth=0.8, linestyle=(0, (2, 2)), label="as sure as right")
         accuracy = [one.accuracy for one in reliability.bins]
@@ -129,13 +101,13 @@ def reliability_picture(reliability: Reliability) -> str:
         below.set_ylim(bottom=0)
         below.grid(axis="y")
         below.set_xlabel("confidence")
-        return _svg(canvas)
+        return svg(canvas)
 
 
 def coverage_picture(coverage: Coverage) -> str:
     """Accuracy of the answers over the share of samples that get one."""
-    with _style():
-        canvas = _canvas(2.9)
+    with style():
+        canvas = new_canvas(2.9)
         axes = canvas.add_subplot()
         axes.plot(coverage.coverage, coverage.accuracy, ".-" if len(coverage.coverage) == 1 else "-", color=BLUE)
         axes.set_xlim(0, 1.02)
@@ -155,7 +127,7 @@ def coverage_picture(coverage: Coverage) -> str:
         axes.grid()
         axes.set_xlabel("answered (share of samples)")
         axes.set_ylabel("accuracy of the answers")
-        return _svg(canvas)
+        return svg(canvas)
 
 
 def learning_picture(curve: LearningCurve) -> str:
@@ -164,8 +136,8 @@ def learning_picture(curve: LearningCurve) -> str:
     scores = [name for name in curve.series if name not in losses]
     panels = [(names, label) for names, label in ((losses, "loss"), (scores, "score (share)")) if names]
     looks = dict(zip(curve.series, _LOOKS * len(curve.series), strict=False))
-    with _style():
-        canvas = _canvas(1.95 * len(panels) + 0.2)
+    with style():
+        canvas = new_canvas(1.95 * len(panels) + 0.2)
         for axes, (names, label) in zip(np.ravel(canvas.subplots(len(panels), 1, sharex=True)), panels, strict=True):
             for name in names:
                 colour, dashes = looks[name]
@@ -177,15 +149,15 @@ def learning_picture(curve: LearningCurve) -> str:
             axes.set_ylabel(label)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        return _svg(canvas)
+        return svg(canvas)
 
 
 def proxy_picture(picture: ProxyPicture) -> str:
     """Three strips to a moment, one under the other, number by number."""
     strips = [(row.true, row.noisy, row.regenerated) for row in picture.rows]
     low, high = _scale(np.array([row.true for row in picture.rows], dtype=np.float64))
-    with _style():
-        canvas = _canvas(0.95 + 0.55 * len(strips))
+    with style():
+        canvas = new_canvas(0.95 + 0.55 * len(strips))
         panels = np.ravel(canvas.subplots(len(strips), 1, sharex=True, gridspec_kw={"hspace": 0.1}))
         for axes, row, three in zip(panels, picture.rows, strips, strict=True):
             image = axes.imshow(
@@ -202,7 +174,7 @@ def proxy_picture(picture: ProxyPicture) -> str:
         bar = canvas.colorbar(image, ax=list(panels), location="bottom", shrink=0.8, aspect=40, extend="both")
         bar.set_label("value (standard deviations of training)")
         bar.outline.set_visible(False)
-        return _png(canvas)
+        return png(canvas)
 
 
 def _scale(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -219,28 +191,3 @@ def _unit_square(axes: Any, aspect: str = "equal") -> None:
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.grid()
-
-
-def _style() -> AbstractContextManager[None]:
-    context: AbstractContextManager[None] = matplotlib.style.context(["default", _STYLE])
-    return context
-
-
-def _canvas(height_inch: float) -> Any:
-    canvas = Canvas(figsize=(_WIDTH_INCH, height_inch), layout="constrained")
-    FigureCanvasAgg(canvas)
-    return canvas
-
-
-def _svg(canvas: Any) -> str:
-    return _data_uri("image/svg+xml", lambda file: canvas.savefig(file, format="svg", metadata={"Date": None}))
-
-
-def _png(canvas: Any) -> str:
-    return _data_uri("image/png", lambda file: canvas.savefig(file, format="png", dpi=_PNG_DPI))
-
-
-def _data_uri(media_type: str, save: Callable[[io.BytesIO], None]) -> str:
-    file = io.BytesIO()
-    save(file)
-    return f"data:{media_type};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
