@@ -38,7 +38,7 @@ train: $(VENV)/.everything  ## train the default bundle from nothing (DATA=../sh
 evaluate: $(VENV)/.everything  ## score the default bundle: out/report.html, out/evaluation.json (DATA=../shared/data)
 	$(BIN)/m3er-export evaluate --bundle edge/bundles/default --data $(DATA) --out out
 
-bench: $(VENV)/.bench  ## what a reading costs here: out/bench.html, out/bench.json (DATA=../shared/data)
+bench: $(VENV)/.everything  ## what a reading costs here: out/bench.html, out/bench.json (DATA=../shared/data)
 	$(BIN)/m3er-export bench --data $(DATA) --out out
 
 clip: $(VENV)/.everything  ## make the sample clip anew
@@ -63,11 +63,7 @@ $(VENV)/.live: $(VENV)/.device
 
 $(VENV)/.everything: $(VENV)/.live
 	@$(call need,command -v espeak-ng >/dev/null,espeak-ng)
-	$(PIP) --editable '.[live,export,dev]'
-	@touch $@
-
-$(VENV)/.bench: $(VENV)/.everything
-	$(PIP) --editable '.[live,export,dev,bench]'
+	$(PIP) --editable '.[live,export,bench,dev]'
 	@touch $@
 
 PYTHON_H = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h

@@ -70,11 +70,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def measure(folder: Path, threads: int, provider: Provider, face_model: Path | None) -> Bench:
-    """Everything, with the progress on stderr; takes about half a minute."""
+def measure(
+    folder: Path,
+    threads: int,
+    provider: Provider,
+    face_model: Path | None,
+    rounds: int = 30,
+    round_s: float = 0.01,
+    starts: int = 5,
+) -> Bench:
+    """Everything; takes about half a minute.
+
+    Args:
+        threads: each net is timed on one and on so many.
+        rounds, round_s: so often each call has its turn, and so long.
+        starts: of ``m3er-edge run``, with and without the speech model.
+    """
     bundle = open_bundle(folder)
     detector = open_detector(face_model)
-    nets = time_nets(bundle, sorted({1, threads}), provider)
+    nets = time_nets(bundle, sorted({1, threads}), provider, rounds, round_s)
     choice = choose(nets)
     board = Board(nets=choice)
     return Bench(
@@ -83,7 +97,7 @@ def measure(folder: Path, threads: int, provider: Provider, face_model: Path | N
         bundle=bundle.id,
         nets=nets,
         choice=choice,
-        steps=time_steps(bundle, board, SAMPLE_CLIP),
+        steps=time_steps(bundle, board, SAMPLE_CLIP, rounds),
         media=time_media(bundle, board, SAMPLE_CLIP, detector),
-        starts=[time_start(folder, None, SAMPLE_CLIP, speech_model) for speech_model in (False, True)],
+        starts=[time_start(folder, None, SAMPLE_CLIP, speech_model, starts) for speech_model in (False, True)],
     )

@@ -72,7 +72,7 @@ def likely_inputs(bundle: Bundle, variant: NetVariant, seed: int = 0) -> dict[st
 
 
 def choose(times: Sequence[NetTime]) -> dict[NetName, NetChoice]:
-    """The variant of each net that costs the least CPU: a robot has other work for its cores.
+    """The variant of each net that costs the least CPU on one thread: a robot has other work for its cores.
 
     With more threads a net may answer sooner, but never for less CPU; that is for the operator to decide.
 
@@ -82,7 +82,7 @@ def choose(times: Sequence[NetTime]) -> dict[NetName, NetChoice]:
     best: dict[NetName, NetChoice] = {}
     for name in NETS:
         own = [time for time in times if time.net == name]
-        fit = [time for time in own if time.cpu_us is not None]
+        fit = [time for time in own if time.cpu_us is not None and time.threads == 1]
         if not fit:
             raise M3erError(f"no file of the {name} net can be run here: " + "; ".join(str(t.failure) for t in own))
         least = min(fit, key=lambda time: time.cpu_us or 0.0)

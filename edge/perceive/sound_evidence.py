@@ -58,7 +58,8 @@ class SoundEvidence:
         quiet, loud = quantiles(np.fromiter(self._levels, np.float64), 0.10, 0.95)
         depth_db = loud - quiet
         quality = float(np.clip(depth_db / _DEPTH_OF_CLEAN_SPEECH_DB, 0.0, 1.0))
-        if np.mean(np.abs(self._raw.astype(np.int32)) >= _FULL_SCALE) > _CLIPPED_SHARE:
+        full = np.count_nonzero((self._raw >= _FULL_SCALE) | (self._raw <= -_FULL_SCALE))
+        if full > _CLIPPED_SHARE * len(self._raw):
             return "clipped", 0.0
         if loud < _INAUDIBLE_DB:
             return "silence", 0.0

@@ -18,7 +18,8 @@ from edge.bundle import DEFAULT, open_bundle
 from edge.errors import M3erError
 from edge.perceive.face_detector import open_detector
 from export.bench.goals import goals, size_ratio
-from export.bench.growth import growths, long_run
+from export.bench.growth import growths
+from export.bench.long_run import long_run_apart
 from export.bench.page import write_page
 from export.bench.record import Peer, WholeBench
 from export.bundle_writer import commit
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
 def compare(board: Bench, args: argparse.Namespace, begin: datetime) -> WholeBench:
     """Everything beside what the board itself measures."""
     from export.bench import limit, peers
+    from export.bench.log_mel_peers import log_mels
 
     bundle = open_bundle(args.bundle)
     chosen = Board(nets=board.choice)
@@ -78,7 +80,7 @@ def compare(board: Bench, args: argparse.Namespace, begin: datetime) -> WholeBen
         else:
             left_out.append("the script that people write, and other face nets: --data DIR/peers does not hold them")
         done("log-mel")
-        found += peers.log_mels(SAMPLE_CLIP)
+        found += log_mels(SAMPLE_CLIP)
         done("check and proxy")
         found += peers.check_and_proxy(bundle)
         done("fusion")
@@ -89,7 +91,7 @@ def compare(board: Bench, args: argparse.Namespace, begin: datetime) -> WholeBen
         done("growth")
         growth = growths(bundle, chosen, SAMPLE_CLIP, detector)
         done(f"{args.steps} steps")
-        long = long_run(bundle, chosen, SAMPLE_CLIP, args.steps)
+        long = long_run_apart(args.bundle, args.steps)
         done("")
     return WholeBench(
         made=begin.isoformat(timespec="seconds"),

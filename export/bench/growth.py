@@ -1,14 +1,11 @@
-"""How the cost of a step grows: with the tables' sizes, the frames a second, and the hours it has run."""
+"""How the cost of a step grows: with the tables' sizes, and with the frames a second."""
 
-import gc
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from edge.bench.step_times import WholeStep
 from edge.bench.timing import interleaved
 from edge.board import Board
 from edge.bundle import Bundle
@@ -17,13 +14,13 @@ from edge.capture.sample import AudioBlock, Frame, Sample
 from edge.m3er.check import ModalityCheck
 from edge.m3er.proxy import ProxyTable
 from edge.m3er.tables import Tables
-from edge.memory import resident_mb
 from edge.perceive.face_detector import FaceDetector
 from edge.reading import MODALITIES
 from edge.runtime import Runtime
 from export.bench.made_tables import random_tables
-from export.bench.record import Growth, LongRun
+from export.bench.record import Growth
 
+ROUNDS = 30
 DIM, R, ROWS, NEIGHBOURS = 64, 16, 128, 16
 """As shipped, where the other quantities are varied."""
 
@@ -43,7 +40,7 @@ def _of_tables(name: str, what: str, at: list[int], sizes: Callable[[int], tuple
     for value in at:
         dim, r, rows = sizes(value)
         calls[str(value)] = _call(what, random_tables(np.random.default_rng(0), dim, r, rows))
-    timed = interleaved(calls)
+    timed = interleaved(calls, ROUNDS)
     return Growth(
         name=name,
         unit="",
@@ -108,21 +105,3 @@ def _at_rate(samples: list[Sample], rate: float, seconds: int) -> Iterator[Sampl
         shown.append(Frame(at_ns, noisy))
     sound: list[Sample] = [s for s in samples if isinstance(s, AudioBlock)]
     yield from sorted([*shown, *sound], key=lambda s: s.captured_ns)
-
-
-def long_run(bundle: Bundle, board: Board, clip: Path, steps: int = 20_000, block: int = 500) -> LongRun:
-    """The same step again and again; nothing may grow."""
-    whole = WholeStep(bundle, board, clip)
-    done, cpu_us, memory_mb, blocks = [], [], [], []
-    for number in range(steps // block):
-        taken = np.empty(block)
-        for n in range(block):
-            begin = time.process_time_ns()
-            whole.run()
-            taken[n] = time.process_time_ns() - begin
-        gc.collect()
-        done.append((number + 1) * block)
-        cpu_us.append(float(np.median(taken)) / 1e3)
-        memory_mb.append(resident_mb())
-        blocks.append(sys.getallocatedblocks())
-    return LongRun(block_steps=block, steps=done, cpu_us=cpu_us, resident_mb=memory_mb, allocated_blocks=blocks)

@@ -32,7 +32,7 @@ _KINDS: tuple[tuple[EngineName, Precision], ...] = (
 )
 
 
-def limits(bundle: Bundle) -> tuple[list[Peak], list[Reached], float]:
+def limits(bundle: Bundle, rounds: int = 20) -> tuple[list[Peak], list[Reached], float]:
     """The core's peaks through the same engines, each net's share of them, and gigabytes copied a second."""
     calls: dict[str, Callable[[], object]] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -47,7 +47,7 @@ def limits(bundle: Bundle) -> tuple[list[Peak], list[Reached], float]:
         block = np.ones(_COPIED_BYTES, np.uint8)
         other = np.empty_like(block)
         calls["copy"] = lambda: np.copyto(other, block)
-        timed = interleaved(calls, rounds=20)
+        timed = interleaved(calls, rounds)
     gmac_per_s = {kind: _ROWS * _SIDE * _SIDE / timed[f"peak {kind}"].cpu_us / 1e3 for kind in _KINDS}
     reached = []
     for net in NETS:

@@ -1,15 +1,14 @@
 """Ours against others', in one run on one core, in turns, on the same inputs."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
 import onnxruntime
-import opensmile
 import torch
 from numpy.typing import NDArray
 from sklearn.covariance import EmpiricalCovariance
@@ -19,7 +18,6 @@ from sklearn.neighbors import NearestNeighbors
 
 from edge.bench.net_times import likely_inputs
 from edge.bench.step_times import WholeStep, speech_blocks
-from edge.bench.timing import interleaved
 from edge.board import Board
 from edge.bundle import Bundle
 from edge.capture.media_file import MediaFile
@@ -28,9 +26,9 @@ from edge.engines.engine import open_engine
 from edge.m3er.check import ModalityCheck
 from edge.m3er.proxy import ProxyTable
 from edge.perceive.face_detector import FaceDetector
-from edge.perceive.log_mel import FRAME_HOP_S, FRAME_S, HIGH_HZ, LOW_HZ, MEL_BINS, WINDOW_FRAMES, LogMel, log_mel
 from edge.reading import MODALITIES, PAIRS, Modality
 from edge.runtime import Runtime
+from export.bench.compare import compare
 from export.bench.record import Peer
 from export.bench.script_people_write import WINDOW_STEPS, Script
 from export.convert.onnx_file import write_onnx
@@ -39,28 +37,18 @@ from export.nets.fusion import STATE_SIZES, FusionStep
 MINI_XCEPTION = "fer2013_mini_XCEPTION.102-0.66.onnx"
 FACE_API = "faceapi_face_expression.onnx"
 _FRAMES_A_STEP = 5
-Calls = Mapping[str, Callable[[], object]]
-
-
-def _compare(group: str, ours: str, calls: Calls, rounds: int = 20) -> list[Peer]:
-    timed = interleaved(calls, rounds)
-    return [
-        Peer(group=group, ours=ours, ours_us=timed[ours].cpu_us, theirs=name, theirs_us=timed[name].cpu_us)
-        for name in calls
-        if name != ours
-    ]
 
 
 def whole_step(bundle: Bundle, board: Board, clip: Path, detector: FaceDetector, peers: Path) -> list[Peer]:
     """The whole step against the script that people write."""
-    frames, sound = _good_moment(clip)
+    frames, sound = good_moment(clip)
     script = Script(peers / MINI_XCEPTION, len(bundle.manifest.labels))
     crops = [face for frame in frames for face in script.faces(frame)]
     blind = Script(peers / MINI_XCEPTION, len(bundle.manifest.labels))
     blind.faces = lambda frame: crops[:1]  # type: ignore[method-assign]
     ours = WholeStep(bundle, board, clip)
     live = _LiveStep(bundle, board, detector, clip)
-    without = _compare(
+    without = compare(
         "whole step, no detection on our side",
         "ours, without detection",
         {
@@ -69,7 +57,7 @@ def whole_step(bundle: Bundle, board: Board, clip: Path, detector: FaceDetector,
             "the script without its Haar": lambda: blind.step(frames, sound),
         },
     )
-    return without + _compare(
+    return without + compare(
         "whole step with detection",
         f"ours, {detector.name} every 0.3 s, tracking between",
         {
@@ -84,7 +72,7 @@ class _LiveStep:
 
     def __init__(self, bundle: Bundle, board: Board, detector: FaceDetector, clip: Path) -> None:
         self._runtime = Runtime(bundle, detector, None, board=board)
-        frames, _ = _good_moment(clip)
+        frames, _ = good_moment(clip)
         self._frames, self._blocks = cycle(frames), cycle(speech_blocks(clip))
         self._now_ns = 0
 
@@ -96,91 +84,13 @@ class _LiveStep:
         self._runtime.step(self._now_ns)
 
 
-def _good_moment(clip: Path) -> tuple[list[NDArray[np.uint8]], NDArray[np.float32]]:
+def good_moment(clip: Path) -> tuple[list[NDArray[np.uint8]], NDArray[np.float32]]:
     """Frames of half a second in which the face is good, and the 3 s of sound before their end."""
     with MediaFile(clip) as source:
         samples = [s for s in source.samples() if s.captured_ns <= 6_000_000_000]
     frames = [s.image for s in samples if isinstance(s, Frame)][-_FRAMES_A_STEP:]
     sound = np.concatenate([s.samples for s in samples if isinstance(s, AudioBlock)])[-3 * SAMPLE_RATE_HZ :]
     return frames, sound.astype(np.float32) / np.float32(32768)
-
-
-_SMILE = """
-[componentInstances:cComponentManager]
-instance[dataMemory].type=cDataMemory
-\\{\\cm[source{?}:source include config]}
-[componentInstances:cComponentManager]
-instance[framer].type=cFramer
-instance[window].type=cWindower
-instance[fft].type=cTransformFFT
-instance[magnitude].type=cFFTmagphase
-instance[mel].type=cMelspec
-[framer:cFramer]
-reader.dmLevel=wave
-writer.dmLevel=frames
-frameSize=%(frame)g
-frameStep=%(hop)g
-frameCenterSpecial=left
-[window:cWindower]
-reader.dmLevel=frames
-writer.dmLevel=windowed
-winFunc=ham
-[fft:cTransformFFT]
-reader.dmLevel=windowed
-writer.dmLevel=fft
-[magnitude:cFFTmagphase]
-reader.dmLevel=fft
-writer.dmLevel=magnitude
-[mel:cMelspec]
-reader.dmLevel=magnitude
-writer.dmLevel=lld
-nBands=%(bins)d
-lofreq=%(low)g
-hifreq=%(high)g
-usePower=1
-\\{\\cm[sink{?}:sink include config]}
-"""
-
-
-def log_mels(clip: Path) -> list[Peer]:
-    """Log-mel of a 3 s window: ours anew, and ours as it is done, half a second at a time."""
-    sound = np.concatenate([block.samples for block in speech_blocks(clip)])
-    window = sound[: round(WINDOW_FRAMES * FRAME_HOP_S * SAMPLE_RATE_HZ)]
-    new = window[: SAMPLE_RATE_HZ // 2]
-    floats = window.astype(np.float32) / 32768
-    stream = LogMel()
-
-    def by_librosa() -> object:
-        power = librosa.feature.melspectrogram(
-            y=floats,
-            sr=SAMPLE_RATE_HZ,
-            n_fft=512,
-            win_length=round(FRAME_S * SAMPLE_RATE_HZ),
-            hop_length=round(FRAME_HOP_S * SAMPLE_RATE_HZ),
-            n_mels=MEL_BINS,
-            fmin=LOW_HZ,
-            fmax=HIGH_HZ,
-            center=False,
-        )
-        return np.log(np.maximum(power, 1e-10))
-
-    with tempfile.TemporaryDirectory() as scratch:
-        config = Path(scratch) / "log_mel.conf"
-        settings = {"frame": FRAME_S, "hop": FRAME_HOP_S, "bins": MEL_BINS, "low": LOW_HZ, "high": HIGH_HZ}
-        config.write_text(_SMILE % settings, encoding="ascii")
-        smile = opensmile.Smile(feature_set=str(config), feature_level="lld")
-
-        def by_smile() -> object:
-            return np.log(np.maximum(smile.process_signal(floats, SAMPLE_RATE_HZ).to_numpy(), 1e-10))
-
-        theirs: Calls = {"librosa, the 3 s window": by_librosa, "openSMILE, the 3 s window": by_smile}
-        a_step = _compare(
-            "log-mel, a step", "ours, the new 0.5 s", {"ours, the new 0.5 s": lambda: stream.push(new), **theirs}
-        )
-        the_same = _compare(
-            "log-mel, the same 3 s", "ours, the 3 s window", {"ours, the 3 s window": lambda: log_mel(window), **theirs}
-        )
-    return a_step + the_same
 
 
 def check_and_proxy(bundle: Bundle) -> list[Peer]:
@@ -194,7 +104,9 @@ def check_and_proxy(bundle: Bundle) -> list[Peer]:
     proxies = ProxyTable(tables, manifest.neighbours, manifest.ridge)
     quality = dict.fromkeys(MODALITIES, 1.0)
     past = {m: rng.normal(size=(500, manifest.dim)) for m in MODALITIES}
-    cca = {pair: CCA(len(tables.projection[pair]), max_iter=20).fit(past[pair[0]], past[pair[1]]) for pair in PAIRS}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # noise does not converge
+        cca = {pair: CCA(len(tables.projection[pair]), max_iter=20).fit(past[pair[0]], past[pair[1]]) for pair in PAIRS}
     cloud = {m: EmpiricalCovariance().fit(past[m]) for m in MODALITIES}
     neighbours = {m: NearestNeighbors(n_neighbors=manifest.neighbours).fit(tables.basis[m]) for m in two}
 
@@ -213,7 +125,7 @@ def check_and_proxy(bundle: Bundle) -> list[Peer]:
             ridge = Ridge(alpha=manifest.ridge, fit_intercept=False).fit(tables.basis[m][nearest].T, feature)
             ridge.coef_ @ tables.basis[target][nearest]
 
-    return _compare("check + proxy", "ours, numpy", {"ours, numpy": ours, "scikit-learn": theirs})
+    return compare("check + proxy", "ours, numpy", {"ours, numpy": ours, "scikit-learn": theirs})
 
 
 class _Unrolled(torch.nn.Module):
@@ -257,7 +169,7 @@ def fusion(bundle: Bundle, board: Board) -> list[Peer]:
         write_onnx(whole, [dict(window)], ["joint_logits"], path)
         unrolled = open_engine(path)
     ours = f"ours, one step, {variant.engine} {variant.precision}"
-    return _compare(
+    return compare(
         "fusion",
         ours,
         {
@@ -286,7 +198,7 @@ def face_encoders(bundle: Bundle, peers: Path) -> list[Peer]:
         peer
         for ours in calls
         if ours.startswith("ours")
-        for peer in _compare("face encoder, onnxruntime", ours, {ours: calls[ours], **theirs})
+        for peer in compare("face encoder, onnxruntime", ours, {ours: calls[ours], **theirs})
     ]
 
 

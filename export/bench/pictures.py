@@ -1,8 +1,10 @@
 """The bench page's pictures, as data URIs. Told apart by hatches and dashes too, not by colour alone."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.ticker import NullFormatter
 
 from edge.bench.record import NetTime
 from edge.bundle import NETS
@@ -33,7 +35,7 @@ def nets_picture(nets: Sequence[NetTime]) -> str:
             )
             axes.bar_label(bars, ["" if np.isnan(v) else f"{v:.0f}" for v in values], padding=2, fontsize=7)
             axes.barh([0], [0], color=colour, hatch=hatch, label=f"{engine} {precision}")
-        axes.set_xscale("log")
+        _logarithmic(axes)
         axes.set_yticks(at, NETS)
         axes.invert_yaxis()
         axes.set_xlabel("CPU time of one run (µs, logarithmic)")
@@ -48,7 +50,7 @@ def peers_picture(peers: Sequence[Peer]) -> str:
     theirs = {peer.theirs: peer.theirs_us for peer in peers}
     names = [*ours, *theirs]
     values = [*ours.values(), *theirs.values()]
-    first = peers[0].ours_us
+    first = min(ours.values())
     with style():
         drawn = new_canvas(0.9 + 0.42 * len(names))
         axes = drawn.subplots()
@@ -56,10 +58,10 @@ def peers_picture(peers: Sequence[Peer]) -> str:
         labels = [f"{v:.0f} µs" if v >= 10 else f"{v:.1f} µs" for v in values]
         labels = [f"{name}: {label}" for name, label in zip(names, labels, strict=True)]
         labels = [
-            label if value == first else f"{label}, x {value / first:.1f}"
-            for label, value in zip(labels, values, strict=True)
+            f"{label}, x {value / first:.1f}" if name in theirs else label
+            for name, label, value in zip(names, labels, values, strict=True)
         ]
-        axes.set_xscale("log")
+        _logarithmic(axes)
         axes.set_xlim(min(values) / 3, max(values) * 3)
         for bar, label in zip(bars, labels, strict=True):
             axes.text(min(values) / 2.8, bar.get_y() - 0.02, label, fontsize=7.5, va="bottom")
@@ -133,3 +135,10 @@ def long_run_picture(long: LongRun) -> str:
             axes.grid()
         below.set_xlabel("steps")
         return svg(drawn)
+
+
+def _logarithmic(axes: Any) -> None:
+    """Plain numbers at the powers of ten: the style writes no formulas."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())

@@ -78,8 +78,11 @@ class Observed:
 
 
 def observe(engine: Engine, proof: Proof) -> Observed:
-    """Run an engine over all that it is judged by. Raises M3erError if it answers NaN or infinity."""
-    rows = [engine.run(sample) for sample in proof.samples]
+    """Run an engine over all that it is judged by. Raises M3erError if it fails, or answers NaN or infinity."""
+    try:
+        rows = [engine.run(sample) for sample in proof.samples]
+    except Exception as error:  # noqa: BLE001 - the engines' own exceptions share no narrower base
+        raise M3erError(f"cannot be run ({str(error).splitlines()[0]})") from None
     answers = {name: np.stack([row[name][0] for row in rows]) for name in rows[0]}
     for name, values in answers.items():
         if not np.isfinite(values).all():
