@@ -6,15 +6,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import cv2
+from rich.console import Console
+from rich.progress import Progress
 
 from edge.bench.bench_table import print_bench
 from edge.bench.machine import this_machine
-from edge.bench.net_times import choose, time_nets
+from edge.bench.net_times import choose, time_net
 from edge.bench.record import Bench
 from edge.bench.start import time_start
 from edge.bench.step_times import time_media, time_steps
 from edge.board import Board, board_file, read_board, write_choices
-from edge.bundle import DEFAULT, open_bundle
+from edge.bundle import DEFAULT, NETS, open_bundle
 from edge.engines.engine import Provider
 from edge.errors import M3erError
 from edge.perceive.face_detector import open_detector
@@ -88,16 +90,33 @@ def measure(
     """
     bundle = open_bundle(folder)
     detector = open_detector(face_model)
-    nets = time_nets(bundle, sorted({1, threads}), provider, rounds, round_s)
-    choice = choose(nets)
-    board = Board(nets=choice)
+    with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as progress:  # no thread beside
+        task = progress.add_task("nets", total=len(NETS) + 4)
+
+        def now(what: str) -> None:
+            progress.update(task, advance=1, description=what, refresh=True)
+
+        nets = []
+        for name in NETS:
+            nets += time_net(bundle, name, sorted({1, threads}), provider, rounds, round_s)
+            now(f"nets: {name}")
+        choice = choose(nets)
+        board = Board(nets=choice)
+        steps = time_steps(bundle, board, SAMPLE_CLIP, rounds)
+        now("sound and pictures")
+        media = time_media(bundle, board, SAMPLE_CLIP, detector)
+        now("start")
+        apart = []
+        for speech_model in (False, True):
+            apart.append(time_start(folder, None, SAMPLE_CLIP, speech_model, starts))
+            now("start")
     return Bench(
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         machine=this_machine(),
         bundle=bundle.id,
         nets=nets,
         choice=choice,
-        steps=time_steps(bundle, board, SAMPLE_CLIP, rounds),
-        media=time_media(bundle, board, SAMPLE_CLIP, detector),
-        starts=[time_start(folder, None, SAMPLE_CLIP, speech_model, starts) for speech_model in (False, True)],
+        steps=steps,
+        media=media,
+        starts=apart,
     )

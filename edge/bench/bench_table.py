@@ -14,14 +14,19 @@ def print_bench(bench: Bench, console: Console | None = None) -> None:
         f"{machine.name}, {machine.cores} cores, {machine.architecture}; Python {machine.python}, onnxruntime "
         f"{machine.onnxruntime}, {machine.litert}. Bundle {bench.bundle[:30]}…",
         highlight=False,
+        soft_wrap=True,
     )
-    for table in (_nets(bench), _steps(bench)):
-        console.print(table)
+    console.print(_nets(bench))
+    runs_on = sorted({one.runs_on for one in bench.nets if one.runs_on})
+    for line in [f"Runs on {', '.join(runs_on)}.", *sorted({one.failure for one in bench.nets if one.failure})]:
+        console.print(line, highlight=False, soft_wrap=True)
+    console.print(_steps(bench))
     media = bench.media
     console.print(
         f"Sound and {media.frames_per_s:.0f} frames a second, faces by {media.detector}: {media.share_of_core:.1%} of "
         f"one core, and {media.decoding_share_of_core:.1%} for decoding the file.",
         highlight=False,
+        soft_wrap=True,
     )
     for start in bench.starts:
         console.print(
@@ -29,28 +34,25 @@ def print_bench(bench: Bench, console: Console | None = None) -> None:
             f"{start.first_reading_s:.2f} s (worst of {start.runs}: {start.first_reading_worst_s:.2f} s), "
             f"{start.resident_mb:.0f} MB resident at most.",
             highlight=False,
+            soft_wrap=True,
         )
 
 
 def _nets(bench: Bench) -> Table:
-    table = Table(title="Nets: one run, the choice marked *", title_justify="left")
-    for name in ("net", "engine", "precision", "kB", "threads"):
-        table.add_column(name, justify="right" if name in ("kB", "threads") else "left")
-    for name in ("CPU µs", "wall µs", "p99 µs"):
+    table = Table(title="One run of each net (* least CPU: the choice)", title_justify="left")
+    table.add_column("net")
+    table.add_column("variant")
+    for name in ("kB", "threads", "CPU µs", "wall µs", "p99 µs"):
         table.add_column(name, justify="right")
-    table.add_column("runs on")
     for one in bench.nets:
         chosen = bench.choice[one.net]
         best = (one.engine, one.precision, one.threads) == (chosen.engine, chosen.precision, chosen.threads)
-        times = [_us(one.cpu_us), _us(one.wall_us), _us(one.wall_p99_us)]
         table.add_row(
             one.net,
-            one.engine,
-            one.precision + (" *" if best else ""),
+            f"{one.engine} {one.precision}{' *' if best else ''}",
             f"{one.file_bytes / 1e3:.0f}",
             str(one.threads),
-            *times,
-            one.failure or one.runs_on,
+            *(_us(value) for value in (one.cpu_us, one.wall_us, one.wall_p99_us)),
             style="bold" if best else None,
             end_section=_last_of_net(bench.nets, one),
         )

@@ -15,16 +15,15 @@ from edge.errors import M3erError
 from edge.nets import INPUT_DTYPES, open_variant
 
 
-def time_nets(
-    bundle: Bundle, threads: Sequence[int], provider: Provider = "cpu", rounds: int = 30, round_s: float = 0.01
+def time_net(
+    bundle: Bundle,
+    name: NetName,
+    threads: Sequence[int],
+    provider: Provider = "cpu",
+    rounds: int = 30,
+    round_s: float = 0.01,
 ) -> list[NetTime]:
-    """Time all variants of all nets with each number of threads. What cannot be run here is listed with the reason."""
-    return [time for name in NETS for time in _time_net(bundle, name, threads, provider, rounds, round_s)]
-
-
-def _time_net(
-    bundle: Bundle, name: NetName, threads: Sequence[int], provider: Provider, rounds: int, round_s: float
-) -> list[NetTime]:
+    """Time all variants of a net with each number of threads. What cannot be run here is listed with the reason."""
     opened: dict[str, NetTime] = {}
     engines: dict[str, Engine] = {}
     for variant in bundle.variants(name):

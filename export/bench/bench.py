@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import torch
+from rich.console import Console
 from rich.progress import Progress
 
 from edge.bench.bench import SAMPLE_CLIP, measure
@@ -67,11 +68,11 @@ def compare(board: Bench, args: argparse.Namespace, begin: datetime) -> WholeBen
     detector = open_detector(None)
     left_out: list[str] = []
     found: list[Peer] = []
-    with Progress(transient=True) as progress:
+    with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as progress:  # no thread beside
         task = progress.add_task("comparing", total=8)
 
         def done(what: str) -> None:
-            progress.update(task, advance=1, description=what)
+            progress.update(task, advance=1, description=what, refresh=True)
 
         if args.data is not None and (args.data / "peers" / peers.MINI_XCEPTION).is_file():
             found += peers.whole_step(bundle, chosen, SAMPLE_CLIP, detector, args.data / "peers")

@@ -43,6 +43,7 @@ from export.evaluate.parts import part_answers, part_confusions, part_figures, w
 from export.evaluate.ravdess_speech import Schedules, SpeechFolds, cross_validated_speech
 from export.evaluate.real_pairs import RealPairs, one_corpus_evaluation, real_pairs_evaluation
 from export.evaluate.report import write_report
+from export.evaluate.variant_study import variants_table
 from export.evaluate.whole_step import test_moments
 from export.fit import pair_check, pair_proxies
 from export.heads import Heads
@@ -110,6 +111,7 @@ def evaluate(bundle: Bundle, corpora: Corpora, data: Path, cache: Path, seed: in
     """Score everything: encoders, whole step, damage, confidence, the method on real pairs."""
     answers = _stage("encoders as shipped", lambda: part_answers(bundle, corpora))
     step = _stage("whole step", lambda: moments_report(bundle, _PAIRS, *test_moments(bundle, corpora, seed)))
+    variants = _stage("every engine and precision", lambda: variants_table(bundle, corpora, seed))
     damage = _stage(
         "damaged modalities",
         lambda: damage_study(
@@ -132,7 +134,7 @@ def evaluate(bundle: Bundle, corpora: Corpora, data: Path, cache: Path, seed: in
             [*part_figures(answers), folds.figure(), *step.figures, *damage.figures, *real.figures],
             key=lambda figure: figure.reach is None,  # what must be reached comes first
         ),
-        tables=[*step.tables, *damage.tables, *real.tables],
+        tables=[*([] if variants is None else [variants]), *step.tables, *damage.tables, *real.tables],
         confusions=[*part_confusions(answers), folds.confusion(), *step.confusions],
         rocs=[*damage.rocs, *real.rocs],
         reliabilities=step.reliabilities,
