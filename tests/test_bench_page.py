@@ -81,7 +81,7 @@ def test_all_is_reached_where_it_is() -> None:
         (_board(), _peers(ratio=19.9), _long(), {1, 3}),
         (_board(check_us=60.0), _peers(), _long(), {2}),
         (_board(), _peers(), _long(mb_a_block=0.02), {9}),
-        (_board(), _peers(), _long(objects_a_block=3), {9}),
+        (_board(), _peers(), _long(objects_a_block=11), {9}),
     ],
 )
 def test_what_falls_short_is_called_missed(board: Bench, peers: list[Peer], long: LongRun, missed: set[int]) -> None:

@@ -16,7 +16,8 @@ _MEMORY_MB = 150.0
 _SIZE_RATIO = 0.35
 _SCORE_LOST = 0.01
 _GROWTH_MB_PER_1000 = 0.02
-_GROWTH_BLOCKS_PER_1000 = 5.0  # Python keeps a few freed objects for later, more of them at first
+_GROWTH_BLOCKS_PER_1000 = 20.0
+"""Far below one object a step, which any leak of the step's own would lose; some 7 (0.4 kB) are the interpreter's."""
 
 
 def goals(board: Bench, bundle: Bundle, peers: Sequence[Peer], long: LongRun) -> list[Goal]:
