@@ -14,7 +14,7 @@ import edge
 from edge.bundle import NetName, open_bundle
 from edge.capture.media_file import MediaFile
 from edge.capture.sample import Frame
-from edge.engines.onnx_engine import OnnxEngine
+from edge.engines.engine import open_engine
 from edge.errors import M3erError
 from edge.perceive.face_crop import face_input
 from edge.perceive.face_detector import HaarDetector
@@ -303,7 +303,7 @@ def test_the_shipped_encoders_take_these_inputs(moments: Moments) -> None:
     bundle = open_bundle(PACKAGE / "bundles" / "default")
 
     def encoder(name: NetName) -> Encode:
-        engine, key = OnnxEngine(bundle.path(bundle.net(name))), next(iter(bundle.net(name).inputs))
+        engine, key = open_engine(bundle.path(bundle.net(name))), next(iter(bundle.net(name).inputs))
         return lambda inputs: np.concatenate([engine.run({key: row[None]})["feature"] for row in inputs])
 
     encode: dict[NetName, Encode] = {"face": encoder("face"), "speech": encoder("speech"), "text": encoder("text")}

@@ -31,9 +31,9 @@ def crop_face(image: NDArray[np.uint8], box: FaceBox, size: int = CROP_SIZE_PX) 
     side = round(min(max(box.width, box.height, 1.0), _LARGEST_SIDE * max(height, width)))
     rows = _span(box.y + box.height / 2, side, height)
     columns = _span(box.x + box.width / 2, side, width)
-    patch = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    patch = patch.take(rows - rows[0], axis=0).take(columns - columns[0], axis=1)
-    grey = cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY)
+    grey = cv2.cvtColor(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], cv2.COLOR_BGR2GRAY)
+    if len(rows) != len(grey) or len(columns) != len(grey[0]):
+        grey = grey.take(rows - rows[0], axis=0).take(columns - columns[0], axis=1)
     crop: NDArray[np.uint8] = cv2.resize(grey, (size, size), interpolation=cv2.INTER_AREA)
     return crop
 

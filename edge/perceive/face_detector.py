@@ -164,5 +164,7 @@ def _scaled_down(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
     if scale >= 1:
         return image, 1.0
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small: NDArray[np.uint8] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    # Below a half, neighbours alone would leave pixels out; above it they serve, in a sixth of the time.
+    how = cv2.INTER_AREA if scale <= 0.5 else cv2.INTER_LINEAR
+    small: NDArray[np.uint8] = cv2.resize(image, size, interpolation=how)
     return small, scale

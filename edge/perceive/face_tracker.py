@@ -116,11 +116,12 @@ def _grey_patch(image: NDArray[np.uint8], box: FaceBox, margin: float) -> NDArra
         max(8, round(length * _TEMPLATE_PX / side)) + 2 * round(margin * _TEMPLATE_PX)
         for length in (box.width, box.height)
     ]
-    thinned, column, row = image[::stride, ::stride], x / stride, y / stride
-    # Only what is needed is greyed, and one channel is placed and shrunk instead of three.
+    column, row = x / stride, y / stride
+    # Only what is needed is greyed, and one channel is thinned, placed and shrunk instead of three.
     left, above = max(0, int(column - extent[0] / 2) - 2), max(0, int(row - extent[1] / 2) - 2)
     right, below = int(column + extent[0] / 2) + 3, int(row + extent[1] / 2) + 3
-    grey = cv2.cvtColor(thinned[above:below, left:right], cv2.COLOR_BGR2GRAY)
+    around = image[above * stride : below * stride, left * stride : right * stride]
+    grey = cv2.cvtColor(around, cv2.COLOR_BGR2GRAY)[::stride, ::stride]
     # getRectSubPix repeats the edge and places the patch to a fraction of a pixel.
     placed = cv2.getRectSubPix(grey, extent, (column - left, row - above))
     patch: NDArray[np.uint8] = cv2.resize(placed, size, interpolation=cv2.INTER_AREA)

@@ -43,8 +43,11 @@ class PictureEvidence:
         height, width = frame.image.shape[:2]
         scale = min(1.0, _LOOK_SIDE_PX / max(height, width))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        # grey first: shrinking one channel takes a third of the time of three
-        grey = cv2.resize(cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY), size, interpolation=cv2.INTER_AREA)
+        # grey first, and halved: shrinking three channels by a factor that is not whole takes ten times as long
+        whole = cv2.cvtColor(frame.image, cv2.COLOR_BGR2GRAY)
+        if scale <= 0.25 and width % 2 == height % 2 == 0:
+            whole = cv2.resize(whole, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        grey = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
         mean, deviation = cv2.meanStdDev(grey)
         level, spread = float(mean[0, 0]), float(deviation[0, 0])
         # A Sobel kernel's weights sum to 8 levels for a slope of one level per pixel.
