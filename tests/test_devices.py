@@ -1,5 +1,9 @@
 """Several processes train as one does."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +15,7 @@ from export.nets.encoder import EMOTION, Encoder
 from export.nets.encoder_training import EncoderTask, Examples, Schedule, Target, train_encoder
 from export.nets.whole_batches import WholeBatches
 
+ROOT = Path(__file__).parent.parent
 CLASSES = 3
 
 
@@ -35,6 +40,13 @@ def _trained(devices: Devices, mixup: float = 0.0) -> EncoderTask:
 
 
 def test_two_processes_over_gloo_reach_what_one_does() -> None:
+    """In an interpreter of its own: the converters bring threads along (JAX), and a fork beside those may hang."""
+    command = [sys.executable, "-m", "tests.test_devices"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
+
+
+def _compare() -> None:
     one, two = _trained(Devices(1)), _trained(Devices(2))
     for name, weights in one.state_dict().items():
         if name != "curve":
@@ -90,3 +102,7 @@ def test_learning_damage_leaves_the_emotion_features_alone_and_finds_ruined_inpu
     found = [task.ruin(task.encoder(x)[:, EMOTION:])[:, 0] > 0 for x in (inputs, ruined)]
     assert found[0].float().mean() < 0.1
     assert found[1].float().mean() > 0.8
+
+
+if __name__ == "__main__":
+    _compare()
