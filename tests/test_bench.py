@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from edge.bench import bench as command
-from edge.bench.bench import SAMPLE_CLIP, measure
+from edge.bench.bench import SAMPLE_CLIP, measure, quietest
 from edge.bench.bench_table import print_bench
 from edge.bench.net_times import choose, time_net
-from edge.bench.record import Bench, NetTime
+from edge.bench.record import Bench, NetTime, StepTime
 from edge.bench.step_times import WholeStep
 from edge.bench.timing import interleaved
 from edge.board import Board, read_board
@@ -75,6 +75,12 @@ def test_everything_is_measured(measured: Bench) -> None:
     assert [start.speech_model for start in measured.starts] == [False, True]
     assert all(0 < s.first_reading_s <= s.first_reading_worst_s and 20 < s.resident_mb < 1_000 for s in measured.starts)
     assert measured.machine.name and measured.machine.litert.startswith("ai-edge-litert")
+
+
+def test_the_quietest_window_counts_and_the_loudest_is_told() -> None:
+    windows = [StepTime(part="a", what="b", cpu_us=us, wall_us=us, wall_p99_us=us) for us in (5.0, 3.0, 9.0)]
+    found = quietest(windows)
+    assert (found.cpu_us, found.cpu_loudest_us) == (3.0, 9.0)
 
 
 def test_the_choice_costs_least(measured: Bench) -> None:

@@ -41,11 +41,17 @@ class NetTime(_Record):
 
 
 class StepTime(_Record):
-    """One step as a device runs it, microseconds of CPU of the whole process."""
+    """One step as a device runs it, microseconds of CPU of the whole process.
+
+    Attributes:
+        cpu_us, wall_us, wall_p99_us: in the quietest of the windows in which it was timed.
+        cpu_loudest_us: the median of the loudest.
+    """
 
     part: str
     what: str
     cpu_us: float
+    cpu_loudest_us: float | None = None
     wall_us: float
     wall_p99_us: float
 

@@ -84,7 +84,9 @@ def _key(choice: NetChoice) -> tuple[str, str, int]:
 
 
 def _steps(bench: WholeBench) -> str:
-    rows: list[list[Cell]] = [[s.part, s.what, s.cpu_us, s.wall_us, s.wall_p99_us] for s in bench.board.steps]
+    rows: list[list[Cell]] = [
+        [s.part, s.what, s.cpu_us, s.wall_us, s.wall_p99_us, s.cpu_loudest_us] for s in bench.board.steps
+    ]
     starts: list[list[Cell]] = [
         [
             "with" if s.speech_model else "without",
@@ -95,7 +97,11 @@ def _steps(bench: WholeBench) -> str:
         for s in bench.board.starts
     ]
     return (
-        table(("part", "what", "CPU µs", "wall µs", "wall p99 µs"), rows, decimals=0)
+        paragraph(
+            "Each part was timed in three windows, half a minute apart: the quietest counts, for what other processes "
+            "take is not its cost; the median of the loudest stands beside."
+        )
+        + table(("part", "what", "CPU µs", "wall µs", "wall p99 µs", "loudest CPU µs"), rows, decimals=0)
         + "<h3>m3er-edge run on the sample clip</h3>\n"
         + table(("speech model", "first reading, s", "worst, s", "resident MB at most"), starts, decimals=2)
     )
