@@ -22,7 +22,7 @@ from edge.engines import litert_engine
 from edge.errors import M3erError
 from edge.memory import MOST_EVER, resident_mb
 
-_quick = functools.partial(measure, rounds=2, round_s=0.002, starts=1)
+_quick = functools.partial(measure, rounds=2, round_s=0.002, starts=1, warm_up_s=0.0)
 
 
 @pytest.fixture(scope="module")

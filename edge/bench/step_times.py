@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bench.record import Media, StepTime
-from edge.bench.timing import interleaved
+from edge.bench.timing import interleaved, warm_up
 from edge.board import Board
 from edge.bundle import Bundle
 from edge.capture.media_file import MediaFile
@@ -40,7 +40,7 @@ class _NoFaces:
         return []
 
 
-def time_steps(bundle: Bundle, board: Board, clip: Path, rounds: int = 30) -> list[StepTime]:
+def time_steps(bundle: Bundle, board: Board, clip: Path, rounds: int = 30, warm_up_s: float = 6.0) -> list[StepTime]:
     """Time a step and its parts, in turns. Speech is the clip's; the face is noise, so that a proxy is made."""
     rng = np.random.default_rng(0)
     manifest, tables = bundle.manifest, bundle.tables
@@ -71,6 +71,7 @@ def time_steps(bundle: Bundle, board: Board, clip: Path, rounds: int = 30) -> li
         "fusion step": "with its state and softmax",
         "whole step": f"log-mel, {MOST_CROPS} face crops, speech, text, check, proxy, fusion, reading",
     }
+    warm_up(whole.run, warm_up_s)
     timed = interleaved(
         {
             "log-mel": mel,

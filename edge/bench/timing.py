@@ -23,6 +23,13 @@ class Timed:
     wall_p99_us: float
 
 
+def warm_up(call: Callable[[], object], seconds: float) -> None:
+    """Keep the core busy: after idling, a virtual one takes some five seconds to come back to its speed."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        call()
+
+
 def interleaved(calls: Mapping[str, Callable[[], object]], rounds: int = 30, seconds: float = 0.01) -> dict[str, Timed]:
     """Time each call in turns: in every round each is run for about `seconds`, after a warm-up round.
 
