@@ -5,14 +5,14 @@ import os
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import get_args
 
 import cv2
-from rich.console import Console
-from rich.progress import Progress
 
 from edge.bench.bench_table import print_bench
 from edge.bench.machine import this_machine
 from edge.bench.net_times import choose, time_net
+from edge.bench.progress import progress
 from edge.bench.record import Bench, StepTime
 from edge.bench.start import time_start
 from edge.bench.step_times import time_media, time_steps
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--provider",
-        choices=("cpu", "xnnpack", "cuda", "tensorrt"),
+        choices=get_args(Provider),
         default="cpu",
         help="what onnxruntime should run on, if it can (default: %(default)s)",
     )
@@ -102,12 +102,7 @@ def measure(
     """
     bundle = open_bundle(folder)
     detector = open_detector(face_model)
-    with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as progress:  # no thread beside
-        task = progress.add_task("nets", total=len(NETS) + 8)
-
-        def now(what: str) -> None:
-            progress.update(task, advance=1, description=what, refresh=True)
-
+    with progress(len(NETS) + 8) as now:
         nets = []
         for name in NETS:
             nets += time_net(bundle, name, sorted({1, threads}), provider, rounds, round_s)

@@ -45,8 +45,7 @@ def _nets(bench: Bench) -> Table:
     for name in ("kB", "threads", "CPU µs", "wall µs", "p99 µs"):
         table.add_column(name, justify="right")
     for one in bench.nets:
-        chosen = bench.choice[one.net]
-        best = (one.engine, one.precision, one.threads) == (chosen.engine, chosen.precision, chosen.threads)
+        best = bench.chose(one)
         table.add_row(
             one.net,
             f"{one.engine} {one.precision}{' *' if best else ''}",

@@ -1,6 +1,7 @@
 """Each net in each variant on this board, in turns; and which to choose."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from edge.bench.record import NetTime
 from edge.bench.timing import interleaved
 from edge.board import NetChoice
 from edge.bundle import NETS, Bundle, NetName, NetVariant
-from edge.engines.engine import Arrays, Engine, Provider
+from edge.engines.engine import Engine, Provider
 from edge.errors import M3erError
 from edge.nets import INPUT_DTYPES, open_variant
 
@@ -51,12 +52,8 @@ def time_net(
                 failure=failure,
             )
     inputs = likely_inputs(bundle, bundle.net(name))
-    timed = interleaved({key: _call(engine, inputs) for key, engine in engines.items()}, rounds, round_s)
+    timed = interleaved({key: partial(engine.run, inputs) for key, engine in engines.items()}, rounds, round_s)
     return [one.model_copy(update=vars(timed[key])) if key in timed else one for key, one in opened.items()]
-
-
-def _call(engine: Engine, inputs: Arrays) -> Callable[[], object]:
-    return lambda: engine.run(inputs)
 
 
 def likely_inputs(bundle: Bundle, variant: NetVariant, seed: int = 0) -> dict[str, NDArray[Any]]:

@@ -97,3 +97,8 @@ class Bench(_Record):
     steps: list[StepTime]
     media: Media
     starts: list[Start]
+
+    def chose(self, one: NetTime) -> bool:
+        """Whether a timed file is the choice for its net."""
+        choice = self.choice[one.net]
+        return (one.engine, one.precision, one.threads) == (choice.engine, choice.precision, choice.threads)

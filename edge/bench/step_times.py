@@ -1,7 +1,7 @@
 """One step on this board, whole and in parts, and a second of sound and pictures, without speech-to-text."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import cycle
 from pathlib import Path
 
@@ -124,13 +124,9 @@ def time_media(bundle: Bundle, board: Board, clip: Path, detector: FaceDetector)
     with MediaFile(clip) as source:
         for second in _seconds(source.samples()):
             decoded = time.process_time()
-            for sample in second:
-                while sample.captured_ns > next_ns:
-                    runtime.step(next_ns)
-                    next_ns += runtime.hop_ns
-                runtime.take(sample)
-                frames += isinstance(sample, Frame)
-                last_ns = sample.captured_ns
+            next_ns = feed(runtime, second, next_ns)
+            frames += sum(isinstance(sample, Frame) for sample in second)
+            last_ns = second[-1].captured_ns if second else last_ns
             stepped = time.process_time()
             decoding, stepping, begin = decoding + decoded - begin, stepping + stepped - decoded, stepped
     seconds = last_ns / 1e9
@@ -140,6 +136,16 @@ def time_media(bundle: Bundle, board: Board, clip: Path, detector: FaceDetector)
         share_of_core=stepping / seconds,
         decoding_share_of_core=decoding / seconds,
     )
+
+
+def feed(runtime: Runtime, samples: Iterable[Sample], next_ns: int) -> int:
+    """Let the runtime take samples, with a step whenever one is due; returns when the next one is."""
+    for sample in samples:
+        while sample.captured_ns > next_ns:
+            runtime.step(next_ns)
+            next_ns += runtime.hop_ns
+        runtime.take(sample)
+    return next_ns
 
 
 def _seconds(samples: Iterator[Sample]) -> Iterator[list[Sample]]:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import cv2
 import torch
-from rich.console import Console
-from rich.progress import Progress
 
 from edge.bench.bench import SAMPLE_CLIP, measure
 from edge.bench.bench_table import print_bench
+from edge.bench.progress import progress
 from edge.bench.record import Bench
 from edge.board import Board
 from edge.bundle import DEFAULT, open_bundle
@@ -68,12 +67,7 @@ def compare(board: Bench, args: argparse.Namespace, begin: datetime) -> WholeBen
     detector = open_detector(None)
     left_out: list[str] = []
     found: list[Peer] = []
-    with Progress(console=Console(stderr=True), transient=True, auto_refresh=False) as progress:  # no thread beside
-        task = progress.add_task("comparing", total=8)
-
-        def done(what: str) -> None:
-            progress.update(task, advance=1, description=what, refresh=True)
-
+    with progress(8) as done:
         if args.data is not None and (args.data / "peers" / peers.MINI_XCEPTION).is_file():
             found += peers.whole_step(bundle, chosen, SAMPLE_CLIP, detector, args.data / "peers")
             done("face encoders")

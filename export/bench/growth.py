@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.bench.step_times import feed
 from edge.bench.timing import interleaved
 from edge.board import Board
 from edge.bundle import Bundle
@@ -75,12 +76,8 @@ def _of_frames(bundle: Bundle, board: Board, clip: Path, detector: FaceDetector,
     for _ in range(3):
         for rate in rates:
             runtime = Runtime(bundle, detector, None, board=board)
-            next_ns, begin = runtime.hop_ns, time.process_time()
-            for sample in _at_rate(samples, rate, seconds):
-                while sample.captured_ns > next_ns:
-                    runtime.step(next_ns)
-                    next_ns += runtime.hop_ns
-                runtime.take(sample)
+            begin = time.process_time()
+            feed(runtime, _at_rate(samples, rate, seconds), runtime.hop_ns)
             taken[rate].append((time.process_time() - begin) / seconds * 1e6)
     return Growth(
         name="frames per second",

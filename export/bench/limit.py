@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from edge.bench.net_times import likely_inputs
 from edge.bench.timing import interleaved
 from edge.bundle import NETS, Bundle
-from edge.engines.engine import Arrays, Engine, EngineName, Precision, open_engine
+from edge.engines.engine import Engine, EngineName, Precision, open_engine
 from export.bench.record import Peak, Reached, Where
 from export.convert.onnx_file import write_onnx, write_onnx_int8
 from export.convert.quiet import quiet
@@ -39,11 +40,11 @@ def limits(bundle: Bundle, rounds: int = 20) -> tuple[list[Peak], list[Reached],
         for size, name in ((_SIDE, "peak"), (8, "nothing")):
             for kind, engine in _products(Path(scratch), size, _ROWS if name == "peak" else 1).items():
                 x = np.random.default_rng(0).normal(size=(_ROWS if name == "peak" else 1, size)).astype(np.float32)
-                calls[f"{name} {kind}"] = _call(engine, {"x": x})
+                calls[f"{name} {kind}"] = partial(engine.run, {"x": x})
         for net in NETS:
             for variant in bundle.variants(net):
                 engine = open_engine(bundle.path(variant))
-                calls[variant.file] = _call(engine, likely_inputs(bundle, variant))
+                calls[variant.file] = partial(engine.run, likely_inputs(bundle, variant))
         block = np.ones(_COPIED_BYTES, np.uint8)
         other = np.empty_like(block)
         calls["copy"] = lambda: np.copyto(other, block)
@@ -69,10 +70,6 @@ def limits(bundle: Bundle, rounds: int = 20) -> tuple[list[Peak], list[Reached],
             )
     peaks = [Peak(engine=e, precision=p, gmac_per_s=gmac_per_s[e, p]) for e, p in _KINDS]
     return peaks, reached, 2 * _COPIED_BYTES / timed["copy"].cpu_us / 1e3
-
-
-def _call(engine: Engine, inputs: Arrays) -> Callable[[], object]:
-    return lambda: engine.run(inputs)
 
 
 def _products(folder: Path, side: int, rows: int) -> dict[tuple[EngineName, Precision], Engine]:

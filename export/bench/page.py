@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge.board import NetChoice
 from export.bench.pictures import growth_picture, long_run_picture, nets_picture, peers_picture, where_picture
 from export.bench.record import Peer, WholeBench
 from export.evaluate.evaluation import Cell, write_whole
@@ -57,7 +56,6 @@ def _goals(bench: WholeBench) -> str:
 
 
 def _nets(bench: WholeBench) -> str:
-    chosen = bench.board.choice
     rows: list[list[Cell]] = [
         [
             one.net,
@@ -68,7 +66,7 @@ def _nets(bench: WholeBench) -> str:
             one.cpu_us,
             one.wall_us,
             one.wall_p99_us,
-            "*" if (one.engine, one.precision, one.threads) == _key(chosen[one.net]) else "",
+            "*" if bench.board.chose(one) else "",
             one.failure or one.runs_on,
         ]
         for one in bench.board.nets
@@ -77,10 +75,6 @@ def _nets(bench: WholeBench) -> str:
     numbers = table(columns, rows, decimals=1)
     caption = "CPU time of one run on one thread, median. int8 beside float, both engines."
     return figure("One run of each net", caption, [nets_picture(bench.board.nets)], numbers)
-
-
-def _key(choice: NetChoice) -> tuple[str, str, int]:
-    return choice.engine, choice.precision, choice.threads
 
 
 def _steps(bench: WholeBench) -> str:

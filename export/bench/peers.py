@@ -3,12 +3,12 @@
 import tempfile
 import warnings
 from collections.abc import Callable
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from sklearn.covariance import EmpiricalCovariance
@@ -173,7 +173,7 @@ def fusion(bundle: Bundle, board: Board) -> list[Peer]:
         "fusion",
         ours,
         {
-            ours: lambda: engine.run(inputs),
+            ours: partial(engine.run, inputs),
             "eager PyTorch, one step": eager(net, tensors),
             f"eager PyTorch, window of {WINDOW_STEPS}": eager(whole, windows),
             f"onnxruntime, unrolled over {WINDOW_STEPS}": lambda: unrolled.run(window),
@@ -187,12 +187,13 @@ def face_encoders(bundle: Bundle, peers: Path) -> list[Peer]:
     calls: dict[str, Callable[[], object]] = {}
     for precision in ("fp32", "int8"):
         variant = bundle.net("face", "onnx", precision)
-        calls[f"ours, {precision}, 48x48"] = _run_onnx(bundle.path(variant), likely_inputs(bundle, variant))
+        calls[f"ours, {precision}, 48x48"] = partial(
+            open_engine(bundle.path(variant)).run, likely_inputs(bundle, variant)
+        )
     for name, file in (("mini_XCEPTION, 64x64", MINI_XCEPTION), ("face-api, 112x112", FACE_API)):
-        session = _session(peers / file)
-        put = session.get_inputs()[0]
+        engine = open_engine(peers / file)
         shape = [1, 112, 112, 3] if file == FACE_API else [1, 64, 64, 1]
-        calls[name] = _run_onnx(peers / file, {put.name: rng.normal(size=shape).astype(np.float32)})
+        calls[name] = partial(engine.run, {engine.inputs[0]: rng.normal(size=shape).astype(np.float32)})
     theirs = {name: call for name, call in calls.items() if not name.startswith("ours")}
     return [
         peer
@@ -200,15 +201,3 @@ def face_encoders(bundle: Bundle, peers: Path) -> list[Peer]:
         if ours.startswith("ours")
         for peer in compare("face encoder, onnxruntime", ours, {ours: calls[ours], **theirs})
     ]
-
-
-def _session(path: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def _run_onnx(path: Path, inputs: dict[str, NDArray[np.float32]]) -> Callable[[], object]:
-    session = _session(path)
-    return lambda: session.run(None, inputs)

@@ -86,12 +86,13 @@ def encoder_proof(modality: Modality, task: EncoderTask, corpora: Corpora, vocab
     """An encoder is for telling emotions: accuracy of its first head on validation."""
     samples = encoder_samples(modality, corpora, vocabulary, "validation", VALIDATION)
     (name,) = samples[0]
-    head, target = next(iter(examples(modality, corpora, vocabulary, "validation").targets.items()))
+    validation = examples(modality, corpora, vocabulary, "validation")
+    head, target = next(iter(validation.targets.items()))
     weight, bias = (values.detach().numpy() for values in task.heads[head].parameters())
     labelled = np.flatnonzero(target.weights > 0)
     labelled = labelled[_spread(len(labelled), _SCORED)]
     truth = target.labels[labelled].argmax(axis=1)
-    inputs = examples(modality, corpora, vocabulary, "validation").make_inputs(labelled, None)
+    inputs = validation.make_inputs(labelled, None)
 
     def top1(features: NDArray[np.float32]) -> NDArray[np.int64]:
         guess: NDArray[np.int64] = (features[:, :EMOTION] @ weight.T + bias).argmax(axis=1)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import nn
 
 from edge.bench.timing import interleaved
 from edge.bundle import NetName, NetVariant
-from edge.engines.engine import SUFFIX, Engine, EngineName, Precision, open_engine
+from edge.engines.engine import SUFFIX, EngineName, Precision, open_engine
 from edge.errors import M3erError
 from export.convert.onnx_file import write_onnx, write_onnx_int8
 from export.convert.parity import Observed, Parity, Proof, TorchEngine, observe, parity
@@ -129,10 +130,5 @@ def _line(figures: Parity, task: str) -> str:
 
 
 def _fastest_first(paths: list[Path], sample: Sample) -> list[Path]:
-    engines: dict[str, Engine] = {str(path): open_engine(path) for path in paths}
-
-    def call(engine: Engine) -> Callable[[], object]:
-        return lambda: engine.run(sample)
-
-    timed = interleaved({path: call(engine) for path, engine in engines.items()})
+    timed = interleaved({str(path): partial(open_engine(path).run, sample) for path in paths})
     return sorted(paths, key=lambda path: timed[str(path)].cpu_us)
