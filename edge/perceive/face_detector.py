@@ -137,24 +137,38 @@ class HaarDetector:
 def open_detector(model: Path | None = None) -> FaceDetector:
     """The best detector at hand.
 
-    A path given by ``model`` or by the environment variable M3ER_YUNET must be a YuNet. Without one, the
-    cache folder and the workplace's ``../shared`` are looked through, and Haar is the last resort.
+    A path given by ``model`` or by the environment variable M3ER_YUNET must be a YuNet. Without one, the usual
+    places are looked through, and Haar is the last resort.
 
     Raises:
         M3erError: the path that was asked for is missing or no YuNet.
     """
-    asked = model or (Path(os.environ["M3ER_YUNET"]) if os.environ.get("M3ER_YUNET") else None)
-    if asked is not None:
-        return YuNetDetector(asked)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    for path in (cache / "m3er-edge" / YUNET_FILE, Path("../shared/data/models") / YUNET_FILE):
-        if not path.is_file():
-            continue
-        if hashlib.sha256(path.read_bytes()).hexdigest() == YUNET_SHA256:
-            return YuNetDetector(path)
-        _log.warning("%s: ignored, its SHA-256 is not YuNet's; delete it or fetch it again", path)
+    path = model or find_yunet()
+    if path is not None:
+        return YuNetDetector(path)
     _log.info("no YuNet model found; faces are detected with OpenCV's Haar cascade, which misses more of them")
     return HaarDetector()
+
+
+def find_yunet() -> Path | None:
+    """What M3ER_YUNET names, whatever it is; else a whole YuNet of the model folders or of ``../shared``, if any."""
+    named = os.environ.get("M3ER_YUNET")
+    if named:
+        return Path(named)
+    for folder in (*model_folders(), Path("../shared/data/models")):
+        path = folder / YUNET_FILE
+        if not (os.access(path, os.R_OK) and path.is_file()):  # access() first: another's home makes is_file() raise
+            continue
+        if hashlib.sha256(path.read_bytes()).hexdigest() == YUNET_SHA256:
+            return path
+        _log.warning("%s: ignored, its SHA-256 is not YuNet's; delete it or fetch it again", path)
+    return None
+
+
+def model_folders() -> tuple[Path, Path]:
+    """Where public models lie: the user's cache folder, which they are fetched to, and what a system's image brings."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "m3er-edge", Path("/usr/share/m3er-edge")
 
 
 def _scaled_down(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
