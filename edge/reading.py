@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
+"""Of what is written. Version 1 had no ``sequence``, ``faces`` and ``pace``; files of it are still read."""
 
 Modality = Literal["face", "speech", "text"]
 MODALITIES: tuple[Modality, ...] = ("face", "speech", "text")
@@ -45,10 +46,23 @@ class ModalityReading(_Record):
     )
 
 
+SlowedBy = Literal["overload", "heat"]
+
+
+class Pace(_Record):
+    """How fast a live run looks and thinks; slower under load and heat."""
+
+    hop_s: float = Field(gt=0, description="seconds from step to step")
+    frame_rate_hz: float = Field(gt=0, description="pictures a second that are looked at, at most")
+    slowed_by: SlowedBy | None = None
+    temperature_c: float | None = Field(default=None, description="of the processor; null where it has no sensor")
+
+
 class Reading(_Record):
     """How the person seems to feel at one step, and what that rests on."""
 
-    schema_version: Literal[1] = Field(default=SCHEMA_VERSION, alias="schema")
+    schema_version: Literal[1, 2] = Field(default=SCHEMA_VERSION, alias="schema")
+    sequence: int = Field(default=0, ge=0, description="counts the run's readings from 0: a gap is a lost reading")
     time: str = Field(description="wall-clock time of the step, UTC, ISO 8601 with Z")
     t: float = Field(ge=0, description="seconds since the run began, on the monotonic clock")
     emotion: str = Field(description="a label of the bundle, or 'unknown'")
@@ -60,6 +74,8 @@ class Reading(_Record):
     )
     correlation: dict[str, float] = Field(description="per pair of present modalities, e.g. 'face-speech'")
     threshold: dict[str, float] = Field(description="the bundle's thresholds for the same pairs")
+    faces: int = Field(default=0, ge=0, description="how many faces were seen; the nearest one is followed")
+    pace: Pace | None = Field(default=None, description="null for a file, which has no pace")
     transcript: str = Field(default="", description="the words that the text encoder read")
     latency_ms: dict[str, float]
     bundle: str = Field(description="name@sha256:… of the bundle that made this reading")

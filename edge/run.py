@@ -1,7 +1,8 @@
-"""``m3er-edge run``: a media file through the runtime, readings to the terminal, a file and a picture."""
+"""``m3er-edge run``: devices or a media file through the runtime, readings to the terminal, a file and a picture."""
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -11,11 +12,14 @@ import cv2
 
 from edge.board import Board, read_board
 from edge.bundle import DEFAULT, open_bundle
+from edge.capture.devices import print_devices
 from edge.capture.media_file import MediaFile
 from edge.capture.sample import AudioBlock
 from edge.errors import M3erError
+from edge.log import FORM_VARIABLE, start_logging
 from edge.memory import MOST_EVER, resident_mb
 from edge.models import VOSK_TINY_EN
+from edge.models.find import find_speech_model
 from edge.perceive.face_detector import open_detector
 from edge.perceive.recogniser import Recogniser
 from edge.publish.json_lines import JsonLines
@@ -24,17 +28,26 @@ from edge.publish.target import check_writable
 from edge.publish.terminal import Terminal
 from edge.publish.timeline import TruthSpan, draw_timeline
 from edge.reading import Reading
+from edge.run_live import NONE, run_live
 from edge.runtime import Runtime, StepCost
 
-NO_MODEL = "none"
 _LAST_WORDS_S = 30.0
 """How long a file waits for the recogniser before a step; a live run never waits."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``m3er-edge run``."""
-    parser.add_argument("--input", type=Path, required=True, metavar="CLIP", help="a media file: video, sound or both")
-    parser.add_argument("--realtime", action="store_true", help="as fast as life, instead of as fast as it can")
+    parser.add_argument(
+        "--camera",
+        metavar="SOURCE",
+        help="a number, a path, a URL, a GStreamer pipeline, picamera2, or none (default: 0)",
+    )
+    parser.add_argument(
+        "--mic", metavar="SOURCE", help="default, a number, a piece of its name, or none (default: default)"
+    )
+    parser.add_argument("--list-devices", action="store_true", help="say which cameras and microphones there are")
+    parser.add_argument("--input", type=Path, metavar="CLIP", help="a media file instead: video, sound or both")
+    parser.add_argument("--realtime", action="store_true", help="a file as fast as life, not as fast as it can")
     parser.add_argument(
         "--bundle",
         type=Path,
@@ -50,10 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--stt-model",
-        type=Path,
-        default=VOSK_TINY_EN,
-        metavar="DIR",
-        help="Vosk model (default: vosk-tiny-en, 145 words); none: face and voice alone",
+        default=VOSK_TINY_EN.name,
+        metavar="NAME|DIR",
+        help="Vosk model, see m3er-edge models (default: %(default)s, 145 words); none: face and voice alone",
     )
     parser.add_argument(
         "--face-model", type=Path, metavar="FILE", help="YuNet; looked for in the usual places if omitted"
@@ -67,19 +79,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jsonl", type=Path, metavar="FILE", help="write readings as JSON lines")
     parser.add_argument("--timeline", type=Path, metavar="FILE.png", help="draw the run as a picture")
 
+    parser.add_argument(
+        "--log", choices=("text", "json"), help="how the log on stderr is written (default: M3ER_LOG, or text)"
+    )
+
 
 def run(args: argparse.Namespace) -> int:
-    """Run a file from start to end. Nothing is written before the first reading is there."""
+    """Watch and listen until told to stop; or run a file from start to end."""
+    if args.list_devices:
+        print_devices()
+        return 0
+    if args.log is not None:
+        os.environ[FORM_VARIABLE] = args.log  # for the workers, too
+        start_logging()
+    live = [name for name in ("camera", "mic") if getattr(args, name) is not None]
+    if args.input is not None and live:
+        raise M3erError(f"--input and --{live[0]}: name a file, or devices, not both")
+    if args.realtime and args.input is None:
+        raise M3erError("--realtime is for a file: name it with --input")
+    _check_outputs(args)
     cv2.setNumThreads(1)  # small pictures: more threads cost more than they bring
     # What matters is raised; the rest would stand between the readings.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    return run_live(args) if args.input is None else _run_file(args)
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Before anything is opened: an hour's work must not be lost at its end."""
     for path, what in ((args.jsonl, "readings"), (args.timeline, "timeline")):
         if path is not None:
             check_writable(path, what)
-            if _same(path, args.input):
+            if args.input is not None and _same(path, args.input):
                 raise M3erError(f"{path}: is the clip itself; name another file to write")
     if args.jsonl is not None and args.timeline is not None and _same(args.jsonl, args.timeline):
         raise M3erError(f"{args.jsonl}: cannot hold both the readings and the timeline; name two files")
+
+
+def _run_file(args: argparse.Namespace) -> int:
+    """Nothing is written before the first reading is there."""
     readings: list[Reading] = []
     with ExitStack() as open_things:
         source = open_things.enter_context(MediaFile(args.input))
@@ -108,10 +145,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def open_recogniser(model: Path) -> Recogniser | None:
+def open_recogniser(name_or_path: str | Path) -> Recogniser | None:
     """Vosk with a model; None for the model ``none``. Raises M3erError if it is not a usable model."""
-    if str(model) == NO_MODEL:
+    if str(name_or_path) == NONE:
         return None
+    model = find_speech_model(str(name_or_path))
     from edge.perceive.speech_model import load_model  # Vosk takes a fifth of a second to import
     from edge.perceive.speech_to_text import SpeechToText
 

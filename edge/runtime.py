@@ -5,7 +5,8 @@ position in it), so that the same step serves a live camera and a recording.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 import numpy as np
@@ -22,13 +23,13 @@ from edge.nets import open_net
 from edge.perceive import log_mel, tokens
 from edge.perceive.face_crop import CROP_SIZE_PX
 from edge.perceive.face_detector import FaceDetector
-from edge.perceive.face_perception import FacePerception
+from edge.perceive.face_perception import NO_PICTURE, FacePerception
 from edge.perceive.face_tracker import FaceTracker
 from edge.perceive.percept import Percept, absent
 from edge.perceive.recogniser import Recogniser
-from edge.perceive.speech_perception import SpeechPerception
+from edge.perceive.speech_perception import NO_SOUND, SpeechPerception
 from edge.perceive.text_perception import TextPerception
-from edge.reading import MODALITIES, UNKNOWN, Modality, ModalityReading, Reading
+from edge.reading import MODALITIES, UNKNOWN, Modality, ModalityReading, Pace, Reading
 
 _FORGET_AFTER_NS = 3_000_000_000
 """With nothing effectual for so long, the fusion's memory is of another moment."""
@@ -54,6 +55,7 @@ class Runtime:
         recogniser: Recogniser | None,
         rule: Rule = "full",
         board: Board | None = None,
+        began_ns: int = 0,
     ) -> None:
         """
         Args:
@@ -62,6 +64,7 @@ class Runtime:
             recogniser: hears words; None: there is no text.
             rule: the modality check's evidence.
             board: which engine and precision each net runs with; None: as the bundle's maker found best.
+            began_ns: when the run began, on the samples' clock.
 
         Raises:
             M3erError: the bundle was trained with other perception than this program has, or a net does not load.
@@ -79,6 +82,7 @@ class Runtime:
         self._proxies = ProxyTable(bundle.tables, manifest.neighbours, manifest.ridge)
         self._fusion = FusionStep(open_net(bundle, "fusion", board), manifest.state, bundle.tables.temperature)
         self._effectual_ns: int | None = None
+        self.began_ns = began_ns
 
     def take(self, sample: Sample) -> None:
         """Perceive one sample. Everything that can be computed once is computed here."""
@@ -88,20 +92,26 @@ class Runtime:
             self._speech.push(sample)
             self._text.push(sample)
 
-    def step(self, now_ns: int) -> Reading:
-        """One step: what the person seems to feel at `now_ns`."""
+    def step(self, now_ns: int, lost: Mapping[Modality, str] | None = None, pace: Pace | None = None) -> Reading:
+        """One step: what the person seems to feel at `now_ns`.
+
+        Args:
+            lost: why a device gives nothing now, e.g. ``{"face": "camera not found"}``.
+            pace: of a live run, for the reading.
+        """
         begin_ns, begin_cpu = time.perf_counter_ns(), time.thread_time()
-        reading = self.react(self._perceive(now_ns), now_ns, begin_ns)
+        reading = self.react(self._perceive(now_ns, lost or {}), now_ns, begin_ns, pace)
         self.cost.steps += 1
         self.cost.cpu_s += time.thread_time() - begin_cpu
         return reading
 
-    def react(self, percepts: dict[Modality, Percept], now_ns: int, begin_ns: int) -> Reading:
+    def react(self, percepts: dict[Modality, Percept], now_ns: int, begin_ns: int, pace: Pace | None = None) -> Reading:
         """A step after perception: encoders, check, proxies, fusion, reading.
 
         Args:
             percepts: what each modality perceives at `now_ns`.
             begin_ns: when the step began, on the clock of ``time.perf_counter_ns``.
+            pace: of a live run, for the reading.
         """
         features = {m: self._encode(m, percept) for m, percept in percepts.items() if percept.inputs}
         encoded_ns = time.perf_counter_ns()
@@ -115,10 +125,14 @@ class Runtime:
             "encode": (encoded_ns - begin_ns) / 1e6,
             "check_proxy_fusion": (fused_ns - encoded_ns) / 1e6,
         }
-        return self._reading(now_ns, percepts, verdict, probabilities, latency_ms)
+        return self._reading(now_ns, percepts, verdict, probabilities, latency_ms, pace)
 
-    def _perceive(self, now_ns: int) -> dict[Modality, Percept]:
+    def _perceive(self, now_ns: int, lost: Mapping[Modality, str]) -> dict[Modality, Percept]:
         face, speech, text = self._face.percept(now_ns), self._speech.percept(now_ns), self._text.percept(now_ns)
+        if face.reason == NO_PICTURE and "face" in lost:
+            face = replace(face, reason=lost["face"])
+        if speech.reason == NO_SOUND and "speech" in lost:
+            speech = replace(speech, reason=lost["speech"])
         if text.reason == "no words" and speech.reason is not None:
             text = absent(speech.reason, text.captured_ns)  # why there are no words
         return {"face": face, "speech": speech, "text": text}
@@ -149,6 +163,7 @@ class Runtime:
         verdict: Verdict,
         probabilities: NDArray[np.float32],
         latency_ms: dict[str, float],
+        pace: Pace | None,
     ) -> Reading:
         manifest = self._bundle.manifest
         best = int(probabilities.argmax())
@@ -156,7 +171,8 @@ class Runtime:
         known = bool(verdict.effectual) and confidence >= manifest.unknown_below
         return Reading(
             time=datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            t=now_ns / 1e9,
+            sequence=self.cost.steps,
+            t=(now_ns - self.began_ns) / 1e9,
             emotion=manifest.labels[best] if known else UNKNOWN,
             confidence=round(confidence, 4),
             probabilities={label: round(float(p), 4) for label, p in zip(manifest.labels, probabilities, strict=True)},
@@ -164,6 +180,8 @@ class Runtime:
             evidence=verdict.evidence,
             correlation={pair: round(rho, 4) for pair, rho in verdict.correlation.items()},
             threshold={pair: round(self._bundle.tables.threshold[pair], 4) for pair in verdict.correlation},
+            faces=self._face.faces,
+            pace=pace,
             transcript=self._text.transcript,
             latency_ms={name: round(value, 3) for name, value in latency_ms.items()},
             bundle=self._bundle.id,

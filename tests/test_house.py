@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 
 # Rooms of `edge` and what of `edge` they may import. `edge.runtime` and the commands know all rooms.
 MAY_IMPORT = {
-    "edge/capture": {"edge.errors", "edge.capture"},
-    "edge/perceive": {"edge.errors", "edge.capture", "edge.perceive"},
+    "edge/capture": {"edge.errors", "edge.capture", "edge.quiet"},
+    "edge/perceive": {"edge.errors", "edge.capture", "edge.models", "edge.perceive"},
     "edge/engines": {"edge.errors", "edge.engines", "edge.quiet"},
     "edge/m3er": {"edge.reading", "edge.m3er", "edge.engines.engine"},
     "edge/publish": {"edge.errors", "edge.reading", "edge.publish"},

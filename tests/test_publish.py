@@ -160,7 +160,7 @@ def test_full_disk_is_told() -> None:
 def test_malformed_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "readings.jsonl"
     good = scene(1)[0].to_json().encode()
-    newer = good.replace(b'"schema":1', b'"schema":2')
+    newer = good.replace(b'"schema":2', b'"schema":3')
     for bad, fault in ((b"", "JSON"), (b"\xff", "JSON"), (good[:-40], "JSON"), (newer, "schema: Input")):
         path.write_bytes(b"\n".join([good, good, bad, good]) + b"\n")
         with pytest.raises(M3erError, match=rf"readings.jsonl, line 3: not a reading \(.*{fault}"):

@@ -9,13 +9,13 @@ from pathlib import Path
 from edge.bench.record import Start
 from edge.errors import M3erError
 from edge.memory import MOST_EVER, resident_mb
-from edge.run import NO_MODEL
+from edge.run_live import NONE
 
 
 def time_start(bundle: Path, board: str | None, clip: Path, speech_model: bool, runs: int = 5) -> Start:
     """Run the whole clip `runs` times. Raises M3erError if it fails."""
     command = [sys.executable, "-m", "edge.cli", "run", "--input", str(clip), "--bundle", str(bundle)]
-    command += [] if speech_model else ["--stt-model", NO_MODEL]
+    command += [] if speech_model else ["--stt-model", NONE]
     command += [] if board is None else ["--board", board]
     first_s, most = [], []
     for _ in range(runs):

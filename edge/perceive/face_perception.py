@@ -9,6 +9,7 @@ from edge.perceive.face_tracker import FaceTracker
 from edge.perceive.percept import Percept, absent
 from edge.perceive.picture_evidence import PictureEvidence
 
+NO_PICTURE = "no picture"
 _FRESH_NS = 600_000_000
 MOST_CROPS = 3
 """Crops encoded a step: their mean feature is steadier than one, and more than three add only cost."""
@@ -24,7 +25,7 @@ class FacePerception:
         self._captured_ns: int | None = None
         self._reason: str | None = None
         self.faces = 0
-        """How many faces the last detection saw."""
+        """How many faces are seen; the nearest one is followed."""
 
     def push(self, frame: Frame) -> None:
         """Look at a frame: is the picture usable, where is the face, cut it out."""
@@ -37,6 +38,8 @@ class FacePerception:
                 self._reason = "no face"
             else:
                 self._crops.append((crop_face(frame.image, track.box), frame.captured_ns, track.box.score))
+        else:
+            self.faces = 0
         if self._reason is not None:
             self._crops.clear()  # a face seen just before the hand came is not the face of this step
 
@@ -44,10 +47,11 @@ class FacePerception:
         """The newest crops since the last step, each float32 (1, 1, 48, 48)."""
         crops, self._crops = self._crops[-MOST_CROPS:], []
         if self._captured_ns is None:
-            return absent("no picture")
+            return absent(NO_PICTURE)
         if now_ns - self._captured_ns > _FRESH_NS:
-            return absent("no picture", self._captured_ns)
+            self.faces = 0
+            return absent(NO_PICTURE, self._captured_ns)
         if self._reason is not None or not crops:
-            return absent(self._reason or "no picture", self._captured_ns)
+            return absent(self._reason or NO_PICTURE, self._captured_ns)
         images = face_input(np.stack([crop for crop, _, _ in crops]))
         return Percept(tuple(images[:, None]), crops[-1][1], min(score for _, _, score in crops), None)

@@ -1,4 +1,8 @@
-"""What turns speech into words, whatever engine does it. Vosk: :mod:`edge.perceive.speech_to_text`."""
+"""What turns speech into words, whatever engine does it and wherever it runs.
+
+Vosk in a thread, for files: :mod:`edge.perceive.speech_to_text`; in a process of its own, for a live microphone:
+:mod:`edge.perceive.speech_process`.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +29,11 @@ class Word:
 
 class Recogniser(Protocol):
     """Recognises words while sound is fed. Nothing here waits for the engine, but where it says so."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no words are to be expected now, e.g. ``recogniser behind``; None: all is well."""
+        ...
 
     def feed(self, block: AudioBlock) -> None:
         """Queue a block; never waits."""

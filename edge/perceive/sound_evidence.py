@@ -31,6 +31,8 @@ _INAUDIBLE_DB = 60.0
 """About -75 dBFS: below it, nothing is speech worth encoding."""
 _CLIPPED_SHARE = 0.02
 _FULL_SCALE = 32_700
+_OFFSET = 3_277.0
+"""A tenth of full scale: a sound card's own offset is below a hundredth, a broken input's above a fifth."""
 
 
 class SoundEvidence:
@@ -49,12 +51,19 @@ class SoundEvidence:
             self._levels.extend(levels)
             self._past_levels.extend(levels)
 
+    def restart(self) -> None:
+        """Sound is missing here: the last moment is over; how quiet it can be is still known."""
+        self._levels.clear()
+        self._raw = self._raw[:0]
+
     def verdict(self) -> tuple[str | None, float]:
         """Why the last moments hold no usable speech (None if they do), and the speech's quality, 0..1."""
         if len(self._levels) < 20 or len(self._raw) == 0:
             return "just began", 0.0
-        if not self._raw.any():
-            return "no signal", 0.0  # a real microphone never delivers exact zeros
+        if int(self._raw.max()) == int(self._raw.min()):
+            return "no signal", 0.0  # a real microphone never delivers exact zeros, or one value
+        if abs(float(self._raw.mean())) > _OFFSET:
+            return "dc offset", 0.0
         quiet, loud = quantiles(np.fromiter(self._levels, np.float64), 0.10, 0.95)
         depth_db = loud - quiet
         quality = float(np.clip(depth_db / _DEPTH_OF_CLEAN_SPEECH_DB, 0.0, 1.0))

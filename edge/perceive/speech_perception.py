@@ -3,14 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.capture.sample import AudioBlock
+from edge.capture.sample import SAMPLE_RATE_HZ, AudioBlock
 from edge.perceive.log_mel import FRAME_HOP_S, MEL_BINS, WINDOW_FRAMES, LogMel, speech_input
 from edge.perceive.percept import Percept, absent
 from edge.perceive.sound_evidence import SoundEvidence
 
+NO_SOUND = "no sound"
 _FRESH_NS = 600_000_000
 _LEAST_FRAMES = round(0.3 / FRAME_HOP_S)
-_RUINS = frozenset({"noise", "clipped", "no signal"})
+_GAP_NS = 1_000_000_000
+"""Where more sound than this is missing (a microphone came back), what was before belongs to another moment."""
+_RUINS = frozenset({"noise", "clipped", "no signal", "dc offset"})
 
 
 class SpeechPerception:
@@ -25,6 +28,10 @@ class SpeechPerception:
 
     def push(self, block: AudioBlock) -> None:
         """Take in a block. Each log-mel frame is computed here, once."""
+        length_ns = len(block.samples) * 1_000_000_000 // SAMPLE_RATE_HZ
+        if self._captured_ns is not None and block.captured_ns - length_ns - self._captured_ns > _GAP_NS:
+            self._log_mel, self._frames = LogMel(), self._frames[:0]
+            self._evidence.restart()
         frames = self._log_mel.push(block.samples)
         self._evidence.push(block.samples, frames)
         self._frames = np.concatenate([self._frames, frames])[-WINDOW_FRAMES:]
@@ -36,9 +43,9 @@ class SpeechPerception:
     def percept(self, now_ns: int) -> Percept:
         """The last 3 s of log-mel if somebody speaks, float32 (1, 1, WINDOW_FRAMES, MEL_BINS)."""
         if self._captured_ns is None:
-            return absent("no sound")
+            return absent(NO_SOUND)
         if now_ns - self._captured_ns > _FRESH_NS:
-            return absent("no sound", self._captured_ns)
+            return absent(NO_SOUND, self._captured_ns)
         reason, quality = self._verdict
         if reason is None and len(self._frames) < _LEAST_FRAMES:
             reason = "just began"

@@ -1,36 +1,31 @@
-"""Speech to words: the real Vosk engine, offline, in its own thread.
+"""Speech to words in a thread, for files. A live microphone's words come from :mod:`edge.perceive.speech_process`.
 
-The engine must never be waited for by a live step: blocks are queued, words appear when they are ready. Vosk's
-calls release Python's lock, so a step runs beside them.
+A step must never wait for the engine: blocks are queued, words appear when they are ready. Vosk's calls release
+Python's lock, so a step runs beside them.
 """
 
-import json
 import queue
 import threading
 
 import vosk
 
-from edge.capture.sample import SAMPLE_RATE_HZ, AudioBlock
+from edge.capture.sample import AudioBlock
 from edge.perceive.recogniser import Word
-from edge.perceive.tokens import words_of
+from edge.perceive.vosk_engine import VoskEngine
 
 _LONGEST_QUEUE = 300
 """Blocks of 0.1 s that may wait; beyond it the oldest is dropped and counted."""
-
-_UNSURE = 0.5
-"""Confidence of a word while the recogniser may still change its mind: partial results carry none."""
 
 
 class SpeechToText:
     """Recognises words while sound is fed. One engine, one thread."""
 
+    trouble: str | None = None
+
     def __init__(self, model: vosk.Model) -> None:
-        self._recognizer = vosk.KaldiRecognizer(model, SAMPLE_RATE_HZ)
-        self._recognizer.SetWords(True)
-        # Not SetPartialWords: partial results then come 1 to 2 s later, as their lattice must be settled.
+        self._engine = VoskEngine(model)
         self._blocks: queue.Queue[AudioBlock | None] = queue.Queue(_LONGEST_QUEUE)
         self._changed = threading.Condition()
-        self._clock = _FedClock()
         self._final: list[Word] = []
         self._partial: list[Word] = []
         self._heard_ns = -1
@@ -82,72 +77,21 @@ class SpeechToText:
 
     def _run(self) -> None:
         try:
-            self._recognise()
+            while (block := self._blocks.get()) is not None:
+                self._engine.hear(block)
+                self._take()
+            self._engine.finish()
+            self._take()
         except Exception as error:  # noqa: BLE001 - handed to the runtime, which alone decides what it means
             with self._changed:
                 self._failure = error
                 self._changed.notify_all()
 
-    def _recognise(self) -> None:
-        fed_ns = 0
-        while (block := self._blocks.get()) is not None:
-            length_ns = len(block.samples) * 1_000_000_000 // SAMPLE_RATE_HZ
-            self._clock.note(fed_ns, block.captured_ns - fed_ns - length_ns)
-            fed_ns += length_ns
-            if self._recognizer.AcceptWaveform(block.samples.tobytes()):
-                self._take_final(json.loads(self._recognizer.Result()), block.captured_ns)
-            else:
-                text = json.loads(self._recognizer.PartialResult()).get("partial", "")
-                self._take_partial(text, block.captured_ns)
-        self._take_final(json.loads(self._recognizer.FinalResult()), self._heard_ns)
-
-    def _take_final(self, result: dict[str, list[dict[str, object]]], now_ns: int) -> None:
-        words = [
-            Word(text, self._clock.captured_ns(round(float(str(entry["end"])) * 1e9)), float(str(entry["conf"])), True)
-            for entry in result.get("result", [])
-            for text in _plain(str(entry["word"]))
-        ]
+    def _take(self) -> None:
+        """What the engine has found since the last time."""
+        final, self._engine.final = self._engine.final, []
         with self._changed:
-            self._final += words
-            self._partial = []
-            self._heard_ns = now_ns
+            self._final += final
+            self._partial = self._engine.partial
+            self._heard_ns = self._engine.heard_ns
             self._changed.notify_all()
-
-    def _take_partial(self, text: str, now_ns: int) -> None:
-        heard = [word for token in text.split() for word in _plain(token)]
-        with self._changed:
-            same = 0
-            while same < min(len(heard), len(self._partial)) and self._partial[same].text == heard[same]:
-                same += 1
-            new = [Word(word, now_ns, _UNSURE, False) for word in heard[same:]]
-            self._partial = [*self._partial[:same], *new]
-            self._heard_ns = now_ns
-            self._changed.notify_all()
-
-
-class _FedClock:
-    """The recogniser counts time in samples fed; words are wanted on the clock of the sound's stamps.
-
-    The two drift apart where sound is missing: the difference is noted where it changes.
-    """
-
-    _SAME_NS = 20_000_000
-    _MOST_NOTES = 100
-
-    def __init__(self) -> None:
-        self._notes: list[tuple[int, int]] = []
-
-    def note(self, fed_ns: int, ahead_ns: int) -> None:
-        """From `fed_ns` on, stamps are `ahead_ns` ahead of the samples fed."""
-        if not self._notes or abs(self._notes[-1][1] - ahead_ns) > self._SAME_NS:
-            self._notes = [*self._notes[-self._MOST_NOTES :], (fed_ns, ahead_ns)]
-
-    def captured_ns(self, fed_ns: int) -> int:
-        """When the sample fed at `fed_ns` was captured."""
-        ahead_ns = next((ahead for since, ahead in reversed(self._notes) if since < fed_ns), self._notes[0][1])
-        return fed_ns + ahead_ns
-
-
-def _plain(token: str) -> list[str]:
-    """``[unk]`` and the like are no words."""
-    return [] if token.startswith(("[", "<")) else words_of(token)

@@ -36,7 +36,7 @@ class TextPerception:
         newest_ns = max((word.end_ns for word in words), default=None)
         if newest_ns is None or now_ns - newest_ns > _FRESH_NS:
             self.transcript = ""
-            return absent("no words", newest_ns)
+            return absent(self._recogniser.trouble or "no words", newest_ns)
         quality = sum(word.confidence for word in words) / len(words)
         if quality < _LEAST_CONFIDENCE:
             return absent("unclear words", newest_ns)

@@ -1,0 +1,57 @@
+"""What the program says about itself on stderr: lines for a person, or one JSON object a line for a machine."""
+
+import json
+import logging
+import os
+import sys
+import time
+from typing import TextIO
+
+FORM_VARIABLE = "M3ER_LOG"
+"""``text`` or ``json``; workers inherit it."""
+
+
+def start_logging(who: str = "") -> None:
+    """Log to stderr in the form that the environment asks for.
+
+    Args:
+        who: the process, e.g. ``camera``; empty for the run itself.
+    """
+    handler = _Stderr()
+    form = os.environ.get(FORM_VARIABLE, "text")
+    handler.setFormatter(
+        _JsonLine(who) if form == "json" else logging.Formatter(f"{who}: %(message)s" if who else "%(message)s")
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what ``sys.stderr`` is now: a live table on the terminal puts itself in its place."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+class _JsonLine(logging.Formatter):
+    def __init__(self, who: str) -> None:
+        super().__init__()
+        self._who = who or "run"
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "monotonic_s": round(time.monotonic(), 3),
+            "level": record.levelname.lower(),
+            "process": self._who,
+            "from": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)

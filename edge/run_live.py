@@ -1,0 +1,85 @@
+"""``m3er-edge run`` with a camera and a microphone: readings until it is told to stop."""
+
+import argparse
+import signal
+import threading
+import time
+from collections import deque
+from contextlib import ExitStack
+
+from edge.board import Board, read_board
+from edge.bundle import open_bundle
+from edge.health import ServiceManager
+from edge.live import LiveDevices, live_steps
+from edge.memory import MOST_EVER, resident_mb
+from edge.models.find import find_speech_model
+from edge.pace import PaceKeeper
+from edge.perceive.face_detector import open_detector
+from edge.publish.background import Background
+from edge.publish.json_lines import JsonLines
+from edge.publish.terminal import Terminal
+from edge.publish.timeline import draw_timeline
+from edge.reading import Reading
+from edge.runtime import Runtime
+from edge.worker import name_process
+
+NONE = "none"
+_TIMELINE_READINGS = 2400
+"""A picture of a live run shows its last twenty minutes: memory must not grow."""
+_LAST_WRITES_S = 0.4
+
+
+def run_live(args: argparse.Namespace) -> int:
+    """Run until SIGTERM or Ctrl-C. No fault of a device ends it."""
+    name_process("m3er-edge")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    manager = ServiceManager()
+    kept: deque[Reading] = deque(maxlen=_TIMELINE_READINGS if args.timeline is not None else 1)
+    with ExitStack() as open_things:
+        bundle = open_bundle(args.bundle)
+        board = read_board(args.board) if args.board is not None else Board()
+        model = None if args.stt_model == NONE else find_speech_model(args.stt_model)
+        camera = None if args.camera == NONE else args.camera or "0"
+        microphone = None if args.mic == NONE else args.mic or "default"
+        places = [Background(Terminal(bundle.manifest.labels), "the terminal")]
+        if args.jsonl is not None:
+            places.append(Background(JsonLines(args.jsonl), str(args.jsonl)))
+        for place in places:
+            open_things.callback(place.close, _LAST_WRITES_S)
+        # Before the nets, which open meanwhile; and ended before the last readings are written.
+        devices = open_things.enter_context(LiveDevices(camera, microphone, model))
+        detector = open_detector(args.face_model)
+        runtime = Runtime(bundle, detector, devices.recogniser, args.check, board, began_ns=time.monotonic_ns())
+        trouble = ""
+        for reading in live_steps(devices, runtime, PaceKeeper(bundle.manifest.hop_s), stop.is_set):
+            for place in places:
+                place.publish(reading)
+            kept.append(reading)
+            if reading.sequence == 0:
+                manager.ready()
+            manager.alive()
+            if (now := devices.trouble()) != trouble:
+                trouble = now
+                manager.status(trouble or "all devices give samples")
+        manager.stopping()
+    _print_summary(args, runtime, detector.name, sum(place.dropped for place in places))
+    if args.timeline is not None and kept:
+        draw_timeline(list(kept), args.timeline, title="m3er-edge, live")
+    return 0
+
+
+def _print_summary(args: argparse.Namespace, runtime: Runtime, detector: str, dropped: int) -> None:
+    cost, duration_s = runtime.cost, (time.monotonic_ns() - runtime.began_ns) / 1e9
+    print(f"{cost.steps} readings in {duration_s:.1f} s; faces by {detector}")
+    if cost.steps:
+        print(
+            f"A step took {1e3 * cost.cpu_s / cost.steps:.2f} ms of the processor. "
+            f"Resident memory at most {resident_mb(MOST_EVER):.0f} MB, without the workers."
+        )
+    if dropped:
+        print(f"{dropped} readings could not be written; the log says why.")
+    for what, path in (("Readings", args.jsonl), ("Timeline", args.timeline)):
+        if path is not None:
+            print(f"{what}: {path}")
