@@ -6,13 +6,18 @@ from edge.reading import Reading
 
 
 class Publisher(Protocol):
-    """Takes one reading per step, in order of time, until it is closed."""
+    """Takes one reading per step, in order of time, until it is closed.
+
+    One thread at a time calls it, not always the one that made it. Where the next step must not wait, as in a live
+    run, it is wrapped in ``Background``.
+    """
 
     def publish(self, reading: Reading) -> None:
-        """Hand over one reading; returns within a few milliseconds, since the next step waits for it.
+        """Hand over one reading; returns within a few milliseconds when all is well.
 
         Raises:
-            M3erError: the reading cannot be written where the user asked for it.
+            M3erError: the reading cannot be written where the user asked for it. Nothing of it was: the same
+                reading may be handed over again. Every other exception is a bug.
         """
         ...
 
