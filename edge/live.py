@@ -4,7 +4,7 @@ import select
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from edge.capture.ring import Item, Ring, RingReader
 from edge.capture.sample import AudioBlock, Frame, Sample
 from edge.heat import Heat, read_heat
+from edge.log import WorkerLog
 from edge.pace import PaceKeeper
 from edge.perceive.speech_process import SpeechProcess
 from edge.reading import Modality, Reading
@@ -24,7 +25,7 @@ _BLOCK_BYTES, _BLOCKS = 8192, 100
 _OLDEST_FRAME_MS = 1000.0
 _CAPTURE = "edge.capture.capture_worker"
 _RECOGNISE = "edge.perceive.speech_worker"
-_SPEECH_PATIENCE = Patience(open_s=150.0, hang_s=10.0, stall_s=None)
+_SPEECH_PATIENCE = Patience(open_s=150.0, hang_s=3.0, stall_s=None)
 _LOOK_UP_S = 0.1
 """At least so often the loop sees whether it shall stop."""
 _HEAT_EVERY_S = 5.0
@@ -50,15 +51,15 @@ class LiveDevices:
             ("speech", "microphone", self._blocks),
         )
         self._arrivals = select.poll()
-        workers = []
+        workers, log = [], WorkerLog()
         for name, source, ring in (("camera", camera, self._frames), ("microphone", microphone, self._blocks)):
             if ring is not None:
                 self._arrivals.register(ring.event, select.POLLIN)
                 settings = {"kind": name, "source": source or ""}
-                workers.append(Worker(name, _starter(name, _CAPTURE, settings, ring), ring))
+                workers.append(Worker(name, _starter(name, log, _CAPTURE, settings, ring), ring))
         if self.recogniser is not None:
             rings = (self.recogniser.sound, self.recogniser.words_ring)
-            start = _starter("words", _RECOGNISE, {"model": str(speech_model)}, *rings)
+            start = _starter("words", log, _RECOGNISE, {"model": str(speech_model)}, *rings)
             workers.append(Worker("words", start, self.recogniser.words_ring, _SPEECH_PATIENCE))
         self.supervisor = Supervisor(workers)
 
@@ -108,7 +109,9 @@ class LiveDevices:
         return ", ".join([*self.lost().values(), *([words] if words else [])])
 
 
-def live_steps(devices: LiveDevices, runtime: Runtime, pace: PaceKeeper, stop: Callable[[], bool]) -> Iterator[Reading]:
+def live_steps(
+    devices: LiveDevices, runtime: Runtime, pace: PaceKeeper, stop: Callable[[], bool]
+) -> Generator[Reading, None, None]:
     """A reading every hop, on a grid of monotonic time, until `stop` says so. Never waits for a device.
 
     Steps that a stopped process has slept through are left out, not made up for.
@@ -160,8 +163,10 @@ class HeatWatch:
             self.heat = read_heat()
 
 
-def _starter(name: str, module: str, settings: dict[str, str], *rings: Ring) -> Callable[[], subprocess.Popen[bytes]]:
-    return lambda: start_worker(name, module, settings, rings)
+def _starter(
+    name: str, log: WorkerLog, module: str, settings: dict[str, str], *rings: Ring
+) -> Callable[[], subprocess.Popen[bytes]]:
+    return lambda: start_worker(name, module, settings, rings, log.descriptor)
 
 
 def _frame(item: Item) -> Frame:

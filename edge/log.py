@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from typing import TextIO
 
@@ -22,9 +23,28 @@ def start_logging(who: str = "") -> None:
     handler.setFormatter(
         _JsonLine(who) if form == "json" else logging.Formatter(f"{who}: %(message)s" if who else "%(message)s")
     )
+    logging.raiseExceptions = False  # a log that cannot be written must not fill another
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+
+
+class WorkerLog:
+    """What workers say, handed on to ``sys.stderr`` as it is now: a live table on the terminal stays whole.
+
+    Attributes:
+        descriptor: the workers' stderr.
+    """
+
+    def __init__(self) -> None:
+        self._read, self.descriptor = os.pipe()
+        os.set_blocking(self.descriptor, False)  # a log that nobody takes must not stop a worker
+        threading.Thread(target=self._hand_on, name="workers' log", daemon=True).start()
+
+    def _hand_on(self) -> None:
+        with os.fdopen(self._read, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                sys.stderr.write(line)
 
 
 class _Stderr(logging.StreamHandler[TextIO]):

@@ -119,7 +119,8 @@ class Runtime:
         good = {m: features[m] for m in MODALITIES if m in verdict.effectual}
         probabilities = self._fuse(good, now_ns)
         fused_ns = time.perf_counter_ns()
-        newest_ns = max((p.captured_ns for p in percepts.values() if p.captured_ns is not None), default=now_ns)
+        behind = [p.captured_ns for p in percepts.values() if p.inputs and p.captured_ns is not None]
+        newest_ns = max(behind, default=now_ns)
         latency_ms = {
             "capture_to_reading": max(0, now_ns - newest_ns + fused_ns - begin_ns) / 1e6,
             "encode": (encoded_ns - begin_ns) / 1e6,

@@ -23,7 +23,9 @@ NAME_PREFIX = "m3er-"
 """Every worker's name in ``top`` and in the table of budgets begins with it."""
 
 
-def start_worker(name: str, module: str, settings: dict[str, Any], rings: Sequence[Ring]) -> subprocess.Popen[bytes]:
+def start_worker(
+    name: str, module: str, settings: dict[str, Any], rings: Sequence[Ring], log: int | None = None
+) -> subprocess.Popen[bytes]:
     """Start ``module.main(settings, rings)`` in a process of its own.
 
     To be called from a thread that lives as long as the process: a worker dies with the thread that started it.
@@ -31,6 +33,7 @@ def start_worker(name: str, module: str, settings: dict[str, Any], rings: Sequen
     Args:
         name: of at most ten letters, e.g. ``camera``.
         rings: shared memory, in the order in which the worker expects them.
+        log: file descriptor for its stderr; None: ours.
     """
     forms = [(ring.slot_bytes, ring.slots, ring.memory, ring.event) for ring in rings]
     start = {"name": name, "parent": os.getpid(), "module": module, "settings": settings, "rings": forms}
@@ -39,10 +42,19 @@ def start_worker(name: str, module: str, settings: dict[str, Any], rings: Sequen
         [sys.executable, "-c", code, json.dumps(start)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        stderr=log,
         pass_fds=[descriptor for ring in rings for descriptor in (ring.memory, ring.event)],
         start_new_session=True,  # Ctrl-C is for the run, which ends its workers itself
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+
+
+def _hush_libraries() -> None:
+    """Python goes on to write to stderr; what libraries print there from C, about every broken picture, is lost."""
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="replace")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def name_process(name: str) -> None:
@@ -65,6 +77,7 @@ def main() -> None:
     if os.getppid() != start["parent"]:  # it died before we asked to die with it
         return
     name_process(NAME_PREFIX + start["name"])
+    _hush_libraries()
     start_logging(start["name"])
     rings = [Ring(slot_bytes, slots, memory, event) for slot_bytes, slots, memory, event in start["rings"]]
     import_module(start["module"]).main(start["settings"], *rings)

@@ -58,7 +58,12 @@ def test_a_worker_that_fails_is_replaced_and_goes_on_in_the_same_ring(then: str,
     heard = set()
     with supervised(then, patience=patience) as (worker, _):
         first = worker.process
-        assert until(lambda: heard.add(worker.ring.trouble) or worker.starts >= 3, 15)
+
+        def started_three_times() -> bool:
+            heard.add(worker.ring.trouble)
+            return worker.starts >= 3
+
+        assert until(started_three_times, 15)
     assert said in heard
     if then != "never begin":
         assert worker.ring.published >= 6

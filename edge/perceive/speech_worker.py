@@ -8,6 +8,7 @@ import json
 import logging
 import select
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +67,14 @@ class Listener:
                 self.hear_new()
 
     def hear_new(self) -> None:
-        """Recognise what has come, or, where that is too much, its end."""
-        waiting = [_block(item) for item in self._reader.new()]
-        if waiting:
-            mean_s = sum(len(block.samples) for block in waiting) / len(waiting) / SAMPLE_RATE_HZ
-            dropped = blocks_to_drop([block.samples for block in waiting], mean_s)
-            self._drop(waiting[:dropped])
-            waiting = waiting[dropped:]
-        for block in waiting:
+        """Recognise what has come, and what comes meanwhile; leave sound out where that is too much."""
+        waiting: deque[AudioBlock] = deque()
+        while True:
+            waiting.extend(_block(item) for item in self._reader.new())
+            self._keep_up(waiting)
+            if not waiting:
+                return
+            block = waiting.popleft()
             self._words.beat()
             length_ns = len(block.samples) * 1_000_000_000 // SAMPLE_RATE_HZ
             if 0 <= self._engine.heard_ns < block.captured_ns - length_ns - _GAP_NS:
@@ -81,13 +82,19 @@ class Listener:
             self._engine.hear(block)
             self._tell()
 
-    def _drop(self, blocks: list[AudioBlock]) -> None:
-        if not blocks:
+    def _keep_up(self, waiting: deque[AudioBlock]) -> None:
+        """Drop the oldest where too much waits."""
+        if not waiting:
             return
-        seconds = sum(len(block.samples) for block in blocks) / SAMPLE_RATE_HZ
-        self._dropped_s += seconds
-        self._engine.finish()
-        _log.warning("too slow: %.1f s of sound dropped, %.1f s in all; try a smaller model", seconds, self._dropped_s)
+        mean_s = sum(len(block.samples) for block in waiting) / len(waiting) / SAMPLE_RATE_HZ
+        count = blocks_to_drop([block.samples for block in waiting], mean_s)
+        if count:
+            seconds = sum(len(waiting.popleft().samples) for _ in range(count)) / SAMPLE_RATE_HZ
+            self._dropped_s += seconds
+            self._engine.finish()
+            _log.warning(
+                "too slow: %.1f s of sound left out, %.1f s in all; try a smaller model", seconds, self._dropped_s
+            )
 
     def _tell(self) -> None:
         self._engine.forget(self._engine.heard_ns - _REMEMBERED_NS)
