@@ -5,11 +5,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DATA   ?= ../shared/data
+MINUTES ?= 20
 
-# Debian packages: a voice for making clips, and what PyAudio compiles against.
-SYSTEM_PACKAGES := espeak-ng portaudio19-dev gcc python3-dev python3-venv
+# Debian packages: what PyAudio compiles against; a voice for making clips, and the tests' microphones and cameras.
+LIVE_PACKAGES   := portaudio19-dev gcc python3-dev
+TEST_PACKAGES   := espeak-ng pulseaudio pulseaudio-utils libasound2-plugins libasound2-dev python3-gi \
+                   gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
+SYSTEM_PACKAGES := python3-venv $(LIVE_PACKAGES) $(TEST_PACKAGES)
 
-.PHONY: help run test live system lint train evaluate bench clip clean
+.PHONY: help run test live system lint train evaluate bench soak clip clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -41,6 +45,9 @@ evaluate: $(VENV)/.everything  ## score the default bundle: out/report.html, out
 bench: $(VENV)/.everything  ## what a reading costs here: out/bench.html, out/bench.json (DATA=../shared/data)
 	$(BIN)/m3er-export bench --data $(DATA) --out out
 
+soak: $(VENV)/.everything  ## break cameras, microphones and workers for MINUTES=20: out/soak/soak.png and a table
+	$(BIN)/python -m tests.soak.soak --minutes $(MINUTES) --out out/soak
+
 clip: $(VENV)/.everything  ## make the sample clip anew
 	$(BIN)/m3er-export sample-clip --out edge/samples/clip.mp4 --seed 1 --voice en-us+f4
 
@@ -57,14 +64,17 @@ $(VENV)/.device: pyproject.toml
 	@touch $@
 
 $(VENV)/.live: $(VENV)/.device
-	@$(call need,command -v gcc >/dev/null && [ -e /usr/include/portaudio.h ] && [ -e "$(PYTHON_H)" ],gcc python3-dev portaudio19-dev)
+	@$(call need,command -v gcc >/dev/null && [ -e /usr/include/portaudio.h ] && [ -e "$(PYTHON_H)" ],$(LIVE_PACKAGES))
 	$(PIP) --editable '.[live]'
 	@touch $@
 
 $(VENV)/.everything: $(VENV)/.live
-	@$(call need,command -v espeak-ng >/dev/null,espeak-ng)
+	@$(call need,$(TEST_DEVICES),$(TEST_PACKAGES))
 	$(PIP) --editable '.[live,export,bench,dev]'
 	@touch $@
+
+TEST_DEVICES = command -v espeak-ng pulseaudio pactl >/dev/null && [ -e /usr/include/alsa/asoundlib.h ] && \
+	/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null
 
 PYTHON_H = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
 

@@ -1,6 +1,7 @@
 """How both command lines work: a command a module, and one line for an error that the user can mend."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -19,7 +20,9 @@ class Command(Protocol):
 def run_command(
     program: str, description: str, commands: Sequence[tuple[str, Command, str]], arguments: list[str] | None
 ) -> int:
-    """Parse and run; the exit status is the command's, 2 after an M3erError, 130 after Ctrl-C.
+    """Parse and run.
+
+    The exit status is the command's; 2 after an M3erError, 130 after Ctrl-C, 141 where nobody reads what is printed.
 
     Args:
         commands: (name, module, one line of help).
@@ -40,4 +43,7 @@ def run_command(
     except KeyboardInterrupt:
         print(f"{program}: stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # as in `m3er-edge … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python's last flush must not fail as well
+        return 141
     return status

@@ -2,7 +2,6 @@
 
 import select
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -11,7 +10,6 @@ import numpy as np
 
 from edge.capture.ring import Item, Ring, RingReader
 from edge.capture.sample import AudioBlock, Frame, Sample
-from edge.heat import Heat, read_heat
 from edge.log import WorkerLog
 from edge.pace import PaceKeeper
 from edge.perceive.speech_process import SpeechProcess
@@ -25,10 +23,9 @@ _BLOCK_BYTES, _BLOCKS = 8192, 100
 _OLDEST_FRAME_MS = 1000.0
 _CAPTURE = "edge.capture.capture_worker"
 _RECOGNISE = "edge.perceive.speech_worker"
-_SPEECH_PATIENCE = Patience(open_s=150.0, hang_s=3.0, stall_s=None)
+_SPEECH_PATIENCE = Patience(open_s=150.0, hang_s=2.5, stall_s=None)
 _LOOK_UP_S = 0.1
 """At least so often the loop sees whether it shall stop."""
-_HEAT_EVERY_S = 5.0
 _BLIND_S = 5.0
 
 
@@ -51,15 +48,15 @@ class LiveDevices:
             ("speech", "microphone", self._blocks),
         )
         self._arrivals = select.poll()
-        workers, log = [], WorkerLog()
+        workers, self._log = [], WorkerLog()
         for name, source, ring in (("camera", camera, self._frames), ("microphone", microphone, self._blocks)):
             if ring is not None:
                 self._arrivals.register(ring.event, select.POLLIN)
                 settings = {"kind": name, "source": source or ""}
-                workers.append(Worker(name, _starter(name, log, _CAPTURE, settings, ring), ring))
+                workers.append(Worker(name, _starter(name, self._log, _CAPTURE, settings, ring), ring))
         if self.recogniser is not None:
             rings = (self.recogniser.sound, self.recogniser.words_ring)
-            start = _starter("words", log, _RECOGNISE, {"model": str(speech_model)}, *rings)
+            start = _starter("words", self._log, _RECOGNISE, {"model": str(speech_model)}, *rings)
             workers.append(Worker("words", start, self.recogniser.words_ring, _SPEECH_PATIENCE))
         self.supervisor = Supervisor(workers)
 
@@ -69,6 +66,11 @@ class LiveDevices:
 
     def __exit__(self, *exc_info: object) -> None:
         self.supervisor.stop()
+        self._log.close()
+        for worker in self.supervisor.workers:
+            worker.ring.close()
+        if self.recogniser is not None:
+            self.recogniser.sound.close()
 
     def set_frame_rate(self, frame_rate_hz: float) -> None:
         """How many pictures a second are wanted at most."""
@@ -119,10 +121,9 @@ def live_steps(
     Raises:
         RuntimeError: the supervisor has died, which is a bug: the process must be started anew.
     """
-    heat = HeatWatch()
-    began_ns = runtime.began_ns
-    next_ns = began_ns + runtime.hop_ns
+    next_ns = runtime.began_ns + runtime.hop_ns
     waited_ns, last_ns = 0, time.monotonic_ns()
+    devices.set_frame_rate(pace.pace.frame_rate_hz)
     while not stop():
         now_ns = time.monotonic_ns()
         if now_ns < next_ns:
@@ -137,30 +138,13 @@ def live_steps(
         if now_ns - devices.supervisor.looked_ns > _BLIND_S * 1e9 + (now_ns - last_ns):
             raise RuntimeError("the supervisor has stopped looking after the workers")
         end_ns = time.monotonic_ns()
-        pace.after_step(end_ns, (end_ns - last_ns - waited_ns) / 1e9, heat.heat)
+        pace.after_step(end_ns, (end_ns - last_ns - waited_ns) / 1e9, devices.supervisor.heat)
         devices.set_frame_rate(pace.pace.frame_rate_hz)
         waited_ns, last_ns = 0, end_ns
         hop_ns = round(pace.pace.hop_s * 1e9)
         next_ns += hop_ns
         if next_ns <= end_ns:
             next_ns += -(-(end_ns - next_ns) // hop_ns) * hop_ns
-
-
-class HeatWatch:
-    """Looks at the processor's temperature now and then, in a thread: some drivers take their time.
-
-    Attributes:
-        heat: as it was last.
-    """
-
-    def __init__(self) -> None:
-        self.heat: Heat = read_heat()
-        threading.Thread(target=self._run, name="heat", daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(_HEAT_EVERY_S)
-            self.heat = read_heat()
 
 
 def _starter(

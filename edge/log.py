@@ -41,6 +41,10 @@ class WorkerLog:
         os.set_blocking(self.descriptor, False)  # a log that nobody takes must not stop a worker
         threading.Thread(target=self._hand_on, name="workers' log", daemon=True).start()
 
+    def close(self) -> None:
+        """No worker is left."""
+        os.close(self.descriptor)  # the thread reads the end and goes
+
     def _hand_on(self) -> None:
         with os.fdopen(self._read, encoding="utf-8", errors="replace") as lines:
             for line in lines:

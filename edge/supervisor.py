@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edge.capture.ring import Ring
+from edge.heat import read_heat
 
 _LOOK_EVERY_S = 0.1
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 3.0
@@ -20,6 +21,7 @@ _LIVED_S = 10.0
 """A worker that gave samples for so long starts again with the shortest pause."""
 _MOST_UNREAPED = 2
 """Processes that SIGKILL did not end (they hang inside the kernel); with more, none is started beside them."""
+_HEAT_EVERY_S = 5.0
 _END_GENTLY_S, _END_S = 0.3, 0.7
 
 _log = logging.getLogger(__name__)
@@ -135,11 +137,13 @@ class Supervisor:
 
     Attributes:
         looked_ns: when it last looked, ``time.monotonic_ns``: whoever watches the run must watch this, too.
+        heat: of the processor, as it was last.
     """
 
     def __init__(self, workers: Sequence[Worker]) -> None:
         self.workers = tuple(workers)
         self.looked_ns = time.monotonic_ns()
+        self.heat = read_heat()
         self._stop = threading.Event()
         # Workers die with the thread that started them: this one, which ends with the process.
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
@@ -155,10 +159,13 @@ class Supervisor:
             self._thread.join(timeout=_END_GENTLY_S + _END_S)
 
     def _run(self) -> None:
+        heat_ns = self.looked_ns
         while not self._stop.is_set():
             self.looked_ns = time.monotonic_ns()
             for worker in self.workers:
                 worker.look(self.looked_ns)
+            if self.looked_ns - heat_ns > _HEAT_EVERY_S * 1e9:
+                heat_ns, self.heat = self.looked_ns, read_heat()
             self._stop.wait(_LOOK_EVERY_S)
         for gently, limit_s in ((True, _END_GENTLY_S), (False, _END_S)):
             until_s = time.monotonic() + limit_s

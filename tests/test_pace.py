@@ -1,5 +1,7 @@
 """The pace of a live run: down in steps under load and heat, back when it is calm, without flapping."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,7 +71,7 @@ def test_what_is_too_fast_again_and_again_is_tried_less_and_less_often() -> None
         if pace.frame_rate_hz > last:
             changes_at_s.append(clock.now_s)
         last = pace.frame_rate_hz
-    gaps = [b - a for a, b in zip(changes_at_s, changes_at_s[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(changes_at_s)]
     assert gaps[0] < 30 and gaps[-1] > 150
     assert len(changes_at_s) < 15
 

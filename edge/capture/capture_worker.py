@@ -5,7 +5,7 @@ It never ends by itself. Where a driver hangs, the beats in the ring stop, and t
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from edge.capture.ring import Ring
 from edge.capture.sample import Frame, Sample
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.3, 2.5
+_STEADY_S = 1.5
 _LIVED_S = 10.0
 """A device that gave samples for so long is tried again at once."""
 
@@ -41,35 +42,45 @@ def main(settings: dict[str, Any], ring: Ring) -> None:
 def capture(open_device: Callable[[], Device], ring: Ring) -> None:
     """Publish what the device gives, for ever.
 
+    The log is for people: each trouble is told once, until samples have come steadily again.
+
     Args:
         open_device: opens it; raises DeviceLost where that fails.
     """
-    pause_s, said = _FIRST_PAUSE_S, ""
+    pause_s, told, steady = _FIRST_PAUSE_S, set[str](), False
     while True:
         opened_s = time.monotonic()
         try:
-            _publish_all(open_device, ring)
+            for lived_s in _publish_all(open_device, ring):
+                if not steady and lived_s > _STEADY_S:
+                    _log.info("gives samples")
+                    steady = True
+                    told.clear()
         except DeviceLost as lost:
-            # The log is for people: the same trouble is told once, until samples have come again.
-            if lost.detail != said or ring.trouble is None:
+            if lost.detail not in told:
                 _log.warning("%s: %s", lost.reason, lost.detail)
-            said = lost.detail
+            told.add(lost.detail)
+            steady = False
             ring.say(lost.reason)
         pause_s = _FIRST_PAUSE_S if time.monotonic() - opened_s > _LIVED_S else min(_LONGEST_PAUSE_S, 2 * pause_s)
         ring.beat()
         time.sleep(pause_s)
 
 
-def _publish_all(open_device: Callable[[], Device], ring: Ring) -> None:
-    """Until the device is lost."""
+def _publish_all(open_device: Callable[[], Device], ring: Ring) -> Iterator[float]:
+    """Until the device is lost; after each sample, for how long they have come."""
     ring.beat()
     device = open_device()
     try:
+        began_s = None
         while True:
             ring.beat()
             sample = device.read()
-            if sample is not None:
-                publish(sample, ring)
+            if sample is None:
+                continue
+            publish(sample, ring)
+            began_s = began_s or time.monotonic()
+            yield time.monotonic() - began_s
     finally:
         ring.beat()
         device.close()
@@ -83,5 +94,4 @@ def publish(sample: Sample, ring: Ring) -> None:
     else:
         ring.write(sample.captured_ns, sample.samples.view(np.uint8), (len(sample.samples), 1, 1))
     if ring.trouble is not None:
-        _log.info("gives samples")
         ring.say(None)

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -144,23 +145,26 @@ class _Resampler:
 class SampleClock:
     """Stamps of blocks: sound is counted, not timed, so that a burst of late blocks does not tell of a pause.
 
-    The count follows the arrivals slowly, as a sound card's clock is not the computer's; where they differ by more
-    than a fifth of a second, sound was lost and the count starts anew.
+    The block of the last second that came with the least delay says when the count began. So the stamps follow a sound
+    card's clock, which is not the computer's, and are right again a second after sound was lost.
     """
 
-    _LOST_NS = 200_000_000
-    _FOLLOW = 0.02
+    _WINDOW_BLOCKS = 10
+    _LOST_NS = 1_000_000_000
+    """A block so late is no burst: sound was lost, and the count begins anew at once."""
 
     def __init__(self) -> None:
-        self._stamp_ns: int | None = None
+        self._samples = 0
+        self._begin_ns: deque[int] = deque(maxlen=self._WINDOW_BLOCKS)
+        self._last_ns = -1
 
     def stamp(self, samples: int, now_ns: int) -> int:
         """When the last of so many new samples was captured; never later than now, always later than the last."""
-        if self._stamp_ns is None:
-            self._stamp_ns = now_ns
-            return now_ns
-        expected_ns = self._stamp_ns + samples * 1_000_000_000 // SAMPLE_RATE_HZ
-        late_ns = now_ns - expected_ns
-        stamp_ns = now_ns if late_ns > self._LOST_NS else expected_ns + round(late_ns * self._FOLLOW)
-        self._stamp_ns = max(self._stamp_ns + 1, min(stamp_ns, now_ns))
-        return self._stamp_ns
+        self._samples += samples
+        counted_ns = self._samples * 1_000_000_000 // SAMPLE_RATE_HZ
+        begin_ns = now_ns - counted_ns
+        if self._begin_ns and begin_ns - min(self._begin_ns) > self._LOST_NS:
+            self._begin_ns.clear()
+        self._begin_ns.append(begin_ns)
+        self._last_ns = max(self._last_ns + 1, counted_ns + min(self._begin_ns))
+        return self._last_ns

@@ -76,6 +76,11 @@ class Ring:
         if made_here:
             self.say("starting")
 
+    def close(self) -> None:
+        """Let go of the file descriptors; the memory goes with the last process that has it."""
+        os.close(self.memory)
+        os.close(self.event)
+
     # --- the writer's side
 
     def write(self, captured_ns: int, data: NDArray[np.uint8], shape: tuple[int, int, int]) -> None:

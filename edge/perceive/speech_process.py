@@ -12,7 +12,7 @@ from edge.perceive.recogniser import Word
 SOUND_SLOT_BYTES, SOUND_SLOTS = 8192, 200
 """20 s of blocks of a tenth of a second."""
 WORDS_SLOT_BYTES, WORDS_SLOTS = 32_768, 4
-_BEHIND_NS = 2_000_000_000
+_BEHIND_NS = 1_000_000_000
 _POLL_S = 0.01
 
 

@@ -7,6 +7,8 @@ from edge.perceive.tokens import Vocabulary
 
 _FRESH_NS = 2_000_000_000
 """Text is live while its newest word is younger: a pause between sentences and the recogniser's delay fit in."""
+_FRESH_IN_TROUBLE_NS = 1_000_000_000
+"""Where no new words can come, the last ones are not waited out."""
 _CONTENT_NS = 6_000_000_000
 """Older words do not belong to the moment any more."""
 _LEAST_CONFIDENCE = 0.4
@@ -34,9 +36,10 @@ class TextPerception:
         self._recogniser.forget(now_ns - _CONTENT_NS)
         self.transcript = " ".join(word.text for word in words)
         newest_ns = max((word.end_ns for word in words), default=None)
-        if newest_ns is None or now_ns - newest_ns > _FRESH_NS:
+        trouble = self._recogniser.trouble
+        if newest_ns is None or now_ns - newest_ns > (_FRESH_NS if trouble is None else _FRESH_IN_TROUBLE_NS):
             self.transcript = ""
-            return absent(self._recogniser.trouble or "no words", newest_ns)
+            return absent(trouble or "no words", newest_ns)
         quality = sum(word.confidence for word in words) / len(words)
         if quality < _LEAST_CONFIDENCE:
             return absent("unclear words", newest_ns)

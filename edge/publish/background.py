@@ -7,7 +7,7 @@ import time
 from collections import deque
 
 from edge.errors import M3erError
-from edge.publish.publisher import Publisher
+from edge.publish.publisher import Publisher, ReaderGone
 from edge.reading import Reading
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class Background:
     reading is tried again every 0.5 to 5 s. When the queue is full its oldest reading is dropped: a robot wants to
     know how things are now. Beginning and end of an outage are logged, and so is a publisher that is too slow. One
     that hangs cannot be told from one that takes long: whoever wants to know looks at ``waiting`` and ``dropped``.
-    Any other exception is a bug: it is logged with its traceback, and readings are dropped from then on.
+    ReaderGone ends it. Any other exception is a bug and is logged with its traceback; readings are dropped then.
 
     Args:
         publisher: where the readings go; used by this object's thread alone, which also closes it.
@@ -92,6 +92,8 @@ class Background:
     def _work(self) -> None:
         try:
             self._hand_on_all()
+        except ReaderGone as gone:
+            _log.warning("%s: %s", self._name, gone)
         except BaseException:  # noqa: BLE001 - a bug of any kind, SystemExit too, must not end the thread unnoticed
             _log.exception("%s: a bug in the program; the run goes on without it", self._name)
         finally:
@@ -137,6 +139,8 @@ class Background:
         while True:
             try:
                 self._publisher.publish(reading)
+            except ReaderGone:
+                raise
             except M3erError as error:
                 if self._stopped:  # close did not wait for it
                     return None
@@ -176,6 +180,8 @@ class Background:
     def _close_publisher(self) -> None:
         try:
             self._publisher.close()
+        except ReaderGone:
+            return  # told before
         except M3erError as error:
             _log.warning("%s: %s", self._name, error)
         except Exception:  # noqa: BLE001 - a bug; the run has ended, or goes on without it

@@ -2,7 +2,12 @@
 
 from typing import Protocol
 
+from edge.errors import M3erError
 from edge.reading import Reading
+
+
+class ReaderGone(M3erError):
+    """Nobody takes readings there any more, and nobody will: it is no use to try again."""
 
 
 class Publisher(Protocol):

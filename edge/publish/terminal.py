@@ -1,16 +1,27 @@
 """Readings for a person who watches: a live table on a terminal, a few plain lines in a log."""
 
+import errno
 import math
+import os
 import time
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.live import Live
 
+from edge.errors import M3erError
+from edge.publish.publisher import ReaderGone
 from edge.publish.terminal_table import reading_line, reading_table
 from edge.reading import Reading
 
 _REFRESH_S = 0.25
+
+
+class _PipeConsole(Console):
+    """Says that nobody reads any more as every file does; Rich would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class Terminal:
@@ -28,7 +39,7 @@ class Terminal:
     def __init__(self, labels: Sequence[str], console: Console | None = None, total_s: float | None = None) -> None:
         self._labels = tuple(labels)
         self._total_s = total_s
-        self._console = console or Console()
+        self._console = console or _PipeConsole()
         can_redraw = self._console.is_terminal and not self._console.is_dumb_terminal
         self._live: Live | None = None
         if can_redraw and not self._console.options.ascii_only:
@@ -39,7 +50,11 @@ class Terminal:
         self._printed_second = -1
 
     def publish(self, reading: Reading) -> None:
-        """Show the reading, unless one was shown a moment ago."""
+        """Show the reading, unless one was shown a moment ago.
+
+        Raises:
+            M3erError: nobody reads any more, for instance because a pipe was closed.
+        """
         self._pending = reading
         if self._live is not None:
             due = time.monotonic() - self._drawn_at_s >= _REFRESH_S
@@ -58,6 +73,14 @@ class Terminal:
                 self._live.stop()
 
     def _show(self, reading: Reading) -> None:
+        try:
+            self._draw(reading)
+        except BrokenPipeError:
+            raise ReaderGone("nobody reads the printed readings any more") from None
+        except OSError as error:
+            raise M3erError(f"cannot print readings: {error.strerror or error}") from error
+
+    def _draw(self, reading: Reading) -> None:
         self._pending = None
         if self._live is None:
             self._printed_second = int(reading.t)
