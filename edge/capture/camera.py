@@ -20,7 +20,9 @@ LONGEST_SIDE_PX = 1280
 WIDTH_PX, HEIGHT_PX = 640, 480
 """What a camera is asked for; it may give another size."""
 
-_OPEN_TIMEOUT_MS, _READ_TIMEOUT_MS = 3000, 2000
+_OPEN_TIMEOUT_MS, _READ_TIMEOUT_MS = 3000, 1500
+_LONGEST_WAIT_S = 1.2
+"""FFmpeg waits for a stopped RTSP camera until its time is out, and then gives an old picture as if it were new."""
 _FROZEN_S, _FROZEN_MOST_S = 5.0, 60.0
 _STRIDE_PX = 8
 
@@ -76,15 +78,19 @@ class OpenCvCamera:
         rate_hz = self._capture.get(cv2.CAP_PROP_FPS) if path.is_file() else 0.0
         self._file_interval_s = 1 / rate_hz if rate_hz > 0 else 0.0
         self._next_s = time.monotonic()
+        self._began = False
 
     def read(self) -> Frame | None:
         """The next picture; None for one too many."""
         if self._file_interval_s:
             time.sleep(max(0.0, self._next_s - time.monotonic()))
             self._next_s += self._file_interval_s
-        if not self._capture.grab():
-            raise DeviceLost("no picture", f"{self._source}: gives no picture any more; is it still plugged in?")
+        asked_ns = time.monotonic_ns()
+        came = self._capture.grab()
         captured_ns = time.monotonic_ns()
+        if not came or (self._began and captured_ns - asked_ns > _LONGEST_WAIT_S * 1e9):
+            raise DeviceLost("no picture", f"{self._source}: gives no picture any more; is it still plugged in?")
+        self._began = True  # the first picture may take its time: sensors start
         if not self._thin.wanted(captured_ns):
             return None
         got, image = self._capture.retrieve()

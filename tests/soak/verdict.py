@@ -37,6 +37,7 @@ def verdict(result: Soak) -> list[Row]:
     """Every goal with what was measured."""
     readings, outcomes = result.readings, result.outcomes
     lost = lost_or_repeated(readings)
+    slowed = sum(1 for reading in readings if reading.pace is not None and reading.pace.slowed_by is not None)
     rates = [outcome.rate for outcome in outcomes]
     # A fault with too few readings to tell is the worst.
     worst_rate = max(rates, key=lambda rate: abs(rate - 1) if np.isfinite(rate) else np.inf)
@@ -46,6 +47,7 @@ def verdict(result: Soak) -> list[Row]:
         _within("faults noticed", [o.detected_s for o in outcomes if o.happened.noticed], DETECTED_S),
         _within("back after the device's return", [o.recovered_s for o in outcomes], RECOVERED_S),
         Row("readings lost or repeated", "0", f"{lost} of {len(readings)}", lost == 0),
+        Row("readings at a slower pace", "0", f"{slowed} of {len(readings)}", slowed == 0),
         _milliseconds("step lateness, 99th percentile", lateness_ms(readings), JITTER_P99_MS),
         _milliseconds("capture to reading, 99th percentile", latency_ms(readings), LATENCY_P99_MS),
         Row(
