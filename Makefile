@@ -69,14 +69,21 @@ $(VENV)/.live: $(VENV)/.device
 	@touch $@
 
 $(VENV)/.everything: $(VENV)/.live
-	@$(call need,$(TEST_DEVICES),$(TEST_PACKAGES))
+	@$(call need,command -v espeak-ng >/dev/null,espeak-ng)
+	@$(call wish,$(TEST_DEVICES),$(TEST_PACKAGES))
 	$(PIP) --editable '.[live,export,bench,dev]'
 	@touch $@
 
-TEST_DEVICES = command -v espeak-ng pulseaudio pactl >/dev/null && [ -e /usr/include/alsa/asoundlib.h ] && \
+# What the tests' microphones and cameras are made of.
+TEST_DEVICES = command -v pulseaudio pactl >/dev/null && [ -e /usr/include/alsa/asoundlib.h ] && \
 	/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null
 
 PYTHON_H = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+
+# $(call wish,TEST,PACKAGES): as need; where we may not install them, the tests that need them are skipped.
+define wish
+($(call need,$(1),$(2))) || echo "... the tests that need them are skipped" >&2
+endef
 
 # $(call need,TEST,PACKAGES): install these packages of the system when TEST fails and we may; else say how.
 define need

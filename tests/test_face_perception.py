@@ -254,3 +254,14 @@ def test_ruined_sound_does_not_stand_in_the_window_of_what_comes_after(sound: Sa
     (window,) = perception.percept(last_ns).inputs
     heard = np.flatnonzero(window[0, 0].max(axis=1) > -1)  # the floor fills what is not known
     assert WINDOW_FRAMES - 170 < heard[0] < WINDOW_FRAMES - 30
+
+
+def test_a_gap_is_no_speech_that_goes_on(sound: Samples) -> None:
+    """A microphone that was away for a while: its old sound does not stand in the window of the new."""
+    perception = SpeechPerception()
+    last_ns = listen(perception, part(sound, 0, 3.0))
+    last_ns = listen(perception, part(sound, 3.0, 0.2), last_ns + 5_000_000_000)
+    assert perception.percept(last_ns).reason == "just began"
+    last_ns = listen(perception, part(sound, 3.2, 0.8), last_ns)
+    (window,) = perception.percept(last_ns).inputs
+    assert np.allclose(window[0], speech_input(log_mel(part(sound, 3.0, 1.0))), atol=1e-4)

@@ -144,6 +144,25 @@ def test_exact_zeros_are_no_signal_within_half_a_second() -> None:
     assert "no signal" not in found[:-6]
 
 
+def test_one_value_for_ever_is_no_signal_as_well(voice: Sound) -> None:
+    found = verdicts(np.concatenate([int16(VOICE_RMS * voice), np.full(SAMPLE_RATE_HZ, -900, np.int16)]))
+    assert found[-5:] == ["no signal"] * 5
+
+
+@pytest.mark.parametrize("offset", [-9_000, 5_000])
+def test_a_voice_far_from_the_middle_is_a_broken_input_within_two_seconds(voice: Sound, offset: int) -> None:
+    good = int16(VOICE_RMS * voice)
+    found = verdicts(np.concatenate([good, (good // 4 + offset).astype(np.int16)]))
+    begin = len(good) // BLOCK_SAMPLES
+    assert "dc offset" not in found[: begin - 1]
+    assert set(found[begin + 10 :]) == {"dc offset"}
+
+
+def test_a_sound_card_s_own_small_offset_does_no_harm(voice: Sound) -> None:
+    sound = int16(VOICE_RMS * voice)
+    assert "dc offset" not in verdicts((sound.astype(np.int32) + 600).clip(-32768, 32767).astype(np.int16))
+
+
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("rms", [3.0, 30.0, 150.0])
 def test_a_quiet_room_is_silence(noise: Noise, rms: float) -> None:
