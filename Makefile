@@ -59,7 +59,7 @@ $(VENV)/.device: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "m3er-edge needs Python 3.10 to 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
 	@$(call need,$(PYTHON) -c 'import ensurepip' 2>/dev/null,python3-venv)
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(SITE) $(VENV)
 	$(PIP) --editable .
 	@touch $@
 
@@ -77,6 +77,9 @@ $(VENV)/.everything: $(VENV)/.live
 # What the tests' microphones and cameras are made of.
 TEST_DEVICES = command -v pulseaudio pactl >/dev/null && [ -e /usr/include/alsa/asoundlib.h ] && \
 	/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null
+
+# A Raspberry Pi's picamera2 comes from apt, to match its libcamera: where it is, the environment sees it.
+SITE = $(shell $(PYTHON) -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("picamera2"))' && echo --system-site-packages)
 
 PYTHON_H = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
 

@@ -6,7 +6,12 @@ import os
 import sys
 import threading
 import time
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[TextIO]
+else:
+    _StreamHandler = logging.StreamHandler  # Python 3.10 has no brackets for it
 
 FORM_VARIABLE = "M3ER_LOG"
 """``text`` or ``json``; workers inherit it."""
@@ -51,7 +56,7 @@ class WorkerLog:
                 sys.stderr.write(line)
 
 
-class _Stderr(logging.StreamHandler[TextIO]):
+class _Stderr(_StreamHandler):
     """Writes to what ``sys.stderr`` is now: a live table on the terminal puts itself in its place."""
 
     def __init__(self) -> None:

@@ -121,11 +121,11 @@ class PiCamera:
     def __init__(self, number: int, interval_ns: Callable[[], int]) -> None:
         try:
             from picamera2 import Picamera2
-        except ImportError:
+        except (ImportError, ValueError) as error:  # ValueError: compiled for another numpy than ours
             raise DeviceLost(
                 "not found",
-                "picamera2 is not installed: apt install python3-picamera2, and make the environment with "
-                "--system-site-packages",
+                f"picamera2 cannot be used ({error}): apt install python3-picamera2, and make the environment anew, "
+                "with --system-site-packages",
             ) from None
         self._source = f"picamera2:{number}"
         self._thin = _Thin(interval_ns)
