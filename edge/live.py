@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.capture.ring import Item, Ring, RingReader
+from edge.capture.ring import Ring, RingReader
 from edge.capture.sample import AudioBlock, Frame, Sample
 from edge.log import WorkerLog
 from edge.pace import PaceKeeper
@@ -90,9 +90,9 @@ class LiveDevices:
         if self._block_reader is not None:
             yield from (AudioBlock(item.captured_ns, item.data.view(np.int16)) for item in self._block_reader.new())
         if self._frame_reader is not None:
-            item = self._frame_reader.newest()
-            if item is not None and time.monotonic_ns() - item.captured_ns < _OLDEST_FRAME_MS * 1e6:
-                yield _frame(item)
+            item = self._frame_reader.newest(_OLDEST_FRAME_MS)
+            if item is not None:
+                yield Frame(item.captured_ns, item.data.reshape(item.shape))
 
     def lost(self) -> dict[Modality, str]:
         """Which device gives nothing now, and why."""
@@ -151,7 +151,3 @@ def _starter(
     name: str, log: WorkerLog, module: str, settings: dict[str, str], *rings: Ring
 ) -> Callable[[], subprocess.Popen[bytes]]:
     return lambda: start_worker(name, module, settings, rings, log.descriptor)
-
-
-def _frame(item: Item) -> Frame:
-    return Frame(item.captured_ns, item.data.reshape(item.shape))

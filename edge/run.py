@@ -63,9 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--stt-model",
-        default=VOSK_TINY_EN.name,
         metavar="NAME|DIR",
-        help="Vosk model, see m3er-edge models (default: %(default)s, 145 words); none: face and voice alone",
+        help="Vosk model, see m3er-edge models; none: face and voice alone (default: live, an English one that was "
+        "fetched; else vosk-tiny-en, 145 words)",
     )
     parser.add_argument(
         "--face-model", type=Path, metavar="FILE", help="YuNet; looked for in the usual places if omitted"
@@ -122,7 +122,7 @@ def _run_file(args: argparse.Namespace) -> int:
         source = open_things.enter_context(MediaFile(args.input))
         bundle = open_bundle(args.bundle)
         board = read_board(args.board) if args.board is not None else Board()
-        recogniser = open_recogniser(args.stt_model)
+        recogniser = open_recogniser(args.stt_model or VOSK_TINY_EN.name)
         if recogniser is not None:
             open_things.enter_context(closing(recogniser))
         detector = open_detector(args.face_model)

@@ -1,18 +1,20 @@
 """``m3er-edge run`` with a camera and a microphone: readings until it is told to stop."""
 
 import argparse
+import logging
 import signal
 import threading
 import time
 from collections import deque
 from contextlib import ExitStack
+from pathlib import Path
 
 from edge.board import Board, read_board
 from edge.bundle import open_bundle
 from edge.health import ServiceManager
 from edge.live import LiveDevices, live_steps
 from edge.memory import MOST_EVER, resident_mb
-from edge.models.find import find_speech_model
+from edge.models.find import best_speech_model, find_speech_model
 from edge.pace import PaceKeeper
 from edge.perceive.face_detector import open_detector
 from edge.publish.background import Background
@@ -28,6 +30,8 @@ _TIMELINE_READINGS = 2400
 """A picture of a live run shows its last twenty minutes: memory must not grow."""
 _LAST_WRITES_S = 0.4
 
+_log = logging.getLogger(__name__)
+
 
 def run_live(args: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C. No fault of a device ends it."""
@@ -40,7 +44,7 @@ def run_live(args: argparse.Namespace) -> int:
     with ExitStack() as open_things:
         bundle = open_bundle(args.bundle)
         board = read_board(args.board) if args.board is not None else Board()
-        model = None if args.stt_model == NONE else find_speech_model(args.stt_model)
+        model = None if args.stt_model == NONE else _speech_model(args.stt_model)
         camera = None if args.camera == NONE else args.camera or "0"
         microphone = None if args.mic == NONE else args.mic or "default"
         places = [Background(Terminal(bundle.manifest.labels), "the terminal")]
@@ -52,6 +56,10 @@ def run_live(args: argparse.Namespace) -> int:
         devices = open_things.enter_context(LiveDevices(camera, microphone, model))
         detector = open_detector(args.face_model)
         runtime = Runtime(bundle, detector, devices.recogniser, args.check, board, began_ns=time.monotonic_ns())
+        _log.info(
+            "camera %s, microphone %s, words by %s, faces by %s; Ctrl-C ends it",
+            *(camera or NONE, microphone or NONE, model.name if model and microphone else NONE, detector.name),
+        )
         trouble = ""
         for reading in live_steps(devices, runtime, PaceKeeper(bundle.manifest.hop_s), stop.is_set):
             for place in places:
@@ -68,6 +76,10 @@ def run_live(args: argparse.Namespace) -> int:
     if args.timeline is not None and kept:
         draw_timeline(list(kept), args.timeline, title="m3er-edge, live")
     return 0
+
+
+def _speech_model(name_or_path: str | None) -> Path:
+    return best_speech_model() if name_or_path is None else find_speech_model(name_or_path)
 
 
 def _print_summary(args: argparse.Namespace, runtime: Runtime, detector: str, dropped: int) -> None:

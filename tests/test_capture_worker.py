@@ -139,7 +139,7 @@ def test_an_rtsp_camera_that_dies_and_comes_back() -> None:
     pictures = [picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2] for picture in pictures]
     with RtspCamera(pictures) as camera, worker("camera", camera.url, 100_000_000) as (started, reader):
         until(lambda: started.ring.trouble is None, 15)
-        item = reader.newest()
+        item = reader.newest(5000)
         assert item is not None and item.shape == pictures[0].shape
         camera.pause()
         until(lambda: started.ring.trouble is not None, 6)

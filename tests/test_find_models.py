@@ -11,7 +11,7 @@ from edge.cli import main
 from edge.errors import M3erError
 from edge.models import VOSK_TINY_EN
 from edge.models.fetch import fetch
-from edge.models.find import find_speech_model, speech_model_places
+from edge.models.find import best_speech_model, find_speech_model, speech_model_places
 from edge.models.public import PUBLIC_MODELS
 from edge.perceive.face_detector import open_detector
 from edge.perceive.speech_model import load_model
@@ -112,3 +112,15 @@ def test_fetching_at_the_command_line(folder: Path, capsys: pytest.CaptureFixtur
     (folder / model.installed_as / "am").mkdir(parents=True)
     assert main(["models", "fetch", model.name]) == 0
     assert capsys.readouterr().out == f"{model.name}: {folder / model.installed_as}\n"
+
+
+def test_the_best_model_is_an_english_one_that_was_fetched_else_the_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("VOSK_MODEL_PATH", raising=False)
+    assert best_speech_model() == VOSK_TINY_EN
+    for name, best in (("vosk-model-small-de-0.15", VOSK_TINY_EN.name), ("vosk-model-small-en-us-0.15", None)):
+        (tmp_path / "m3er-edge" / name / "am").mkdir(parents=True)
+        assert best_speech_model().name == (best or name)

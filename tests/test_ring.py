@@ -67,22 +67,21 @@ def test_a_reader_begins_with_what_comes_after_it() -> None:
 
 
 def test_the_newest_alone_passes_over_what_is_older() -> None:
-    ring = Ring(8, 4)
+    ring, now_ns = Ring(8, 4), time.monotonic_ns()
     reader = RingReader(ring)
-    assert reader.newest() is None
-    write(ring, 1, 2, 3)
-    item = reader.newest()
-    assert item is not None and item.captured_ns == 3
-    assert reader.newest() is None and reader.lost == 0
+    assert reader.newest(1000) is None
+    write(ring, 1, 2, now_ns)
+    item = reader.newest(1000)
+    assert item is not None and item.captured_ns == now_ns
+    assert reader.newest(1000) is None and reader.lost == 0
 
 
-def test_a_stale_sample_is_not_the_latest() -> None:
+def test_a_stale_sample_is_not_handed_over() -> None:
     ring = Ring(8, 4)
     reader = RingReader(ring)
-    assert reader.latest(1000) is None
-    write(ring, time.monotonic_ns() - 600_000_000)
-    assert reader.latest(1000) is not None and reader.latest(500) is None
-    assert reader.newest() is not None  # asking for the latest has not read it
+    for limit_ms, fresh in ((1000, True), (500, False)):
+        write(ring, time.monotonic_ns() - 600_000_000)
+        assert (reader.newest(limit_ms) is not None) == fresh
 
 
 def test_a_sample_that_is_too_large_is_refused_and_publishes_nothing() -> None:
@@ -154,4 +153,4 @@ def test_writers_killed_at_random_moments_leave_only_whole_samples(seed: int) ->
         writer.send_signal(signal.SIGKILL)
         writer.wait()
     assert read > 50
-    assert ring.published == last + 1 + reader.waiting()
+    assert ring.published == read + reader.lost + reader.waiting()

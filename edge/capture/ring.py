@@ -193,22 +193,15 @@ class RingReader:
             else:
                 yield item
 
-    def newest(self) -> Item | None:
-        """The newest sample if it was not read yet; those before it are passed over, and are not lost."""
+    def newest(self, max_age_ms: float) -> Item | None:
+        """The newest sample, if it was not read yet and is no older; those before it are passed over, not lost."""
         end = self.ring.published
         if end <= self._next:
             return None
         self._next = end
-        return self.ring.read(end - 1)
+        item = self.ring.read(end - 1)
+        return item if item is not None and time.monotonic_ns() - item.captured_ns <= max_age_ms * 1e6 else None
 
     def waiting(self) -> int:
         """How many samples were published and not read."""
         return self.ring.published - self._next
-
-    def latest(self, max_age_ms: float) -> Item | None:
-        """The newest sample, read before or not, unless it is older than that. Does not move this reader."""
-        published = self.ring.published
-        item = self.ring.read(published - 1) if published else None
-        if item is None or time.monotonic_ns() - item.captured_ns > max_age_ms * 1e6:
-            return None
-        return item

@@ -13,7 +13,7 @@ from rich.text import Text
 from edge.bundle import DEFAULT
 from edge.doctor import checks_machine, checks_models, checks_sensors
 from edge.doctor.checks import Check, Finding, State, apart, as_json, guarded, worst
-from edge.models import VOSK_TINY_EN
+from edge.models.find import best_speech_model
 
 _LIMIT_S = 20.0
 """Of the whole; each check that may hang has a shorter one of its own."""
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, default=DEFAULT, metavar="DIR", help="trained model (default: shipped)")
     parser.add_argument(
         "--stt-model",
-        default=str(VOSK_TINY_EN),
+        default=str(best_speech_model()),
         metavar="PATH|NAME",
         help="Vosk model (default: vosk-tiny-en); none: face and voice alone",
     )

@@ -38,6 +38,15 @@ def find_speech_model(name_or_path: str) -> Path:
     raise M3erError(f"{searched}; {meant(name_or_path, [VOSK_TINY_EN.name, *speech_models, *_names_in(places)])}")
 
 
+def best_speech_model() -> Path:
+    """For people who talk freely: an English public model that was fetched; else the small one that is shipped.
+
+    English, because the text encoder that is shipped reads nothing else.
+    """
+    english = (model for model in PUBLIC_MODELS if model.zipped and model.language.startswith("English"))
+    return next((path for model in english if (path := installed(model)) is not None), VOSK_TINY_EN)
+
+
 def speech_model_places() -> list[Path]:
     """Folders that hold Vosk models, the first to be looked in first.
 
