@@ -3,9 +3,11 @@
 import json
 import logging
 import os
+import queue
 import sys
 import threading
 import time
+from logging.handlers import QueueHandler, QueueListener
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -32,6 +34,28 @@ def start_logging(who: str = "") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+
+
+class LogThread:
+    """From now on lines are written by a thread: a terminal that was stopped must not stop whoever logs.
+
+    Lines beyond a thousand that wait are lost.
+    """
+
+    _MOST_WAITING = 1000
+
+    def __init__(self) -> None:
+        root = logging.getLogger()
+        self._lines: queue.Queue[logging.LogRecord] = queue.Queue(self._MOST_WAITING)
+        self._writer = QueueListener(self._lines, *root.handlers)
+        self._writer.start()
+        root.handlers[:] = [QueueHandler(self._lines)]
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait for what is not yet written, but no longer."""
+        until_s = time.monotonic() + timeout_s
+        while not self._lines.empty() and time.monotonic() < until_s:
+            time.sleep(0.01)
 
 
 class WorkerLog:

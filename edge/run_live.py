@@ -1,7 +1,9 @@
 """``m3er-edge run`` with a camera and a microphone: readings until it is told to stop."""
 
 import argparse
+import contextlib
 import logging
+import os
 import signal
 import threading
 import time
@@ -13,6 +15,7 @@ from edge.board import Board, read_board
 from edge.bundle import open_bundle
 from edge.health import ServiceManager
 from edge.live import LiveDevices, live_steps
+from edge.log import LogThread
 from edge.memory import MOST_EVER, resident_mb
 from edge.models.find import best_speech_model, find_speech_model
 from edge.pace import PaceKeeper
@@ -36,6 +39,7 @@ _log = logging.getLogger(__name__)
 def run_live(args: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C. No fault of a device ends it."""
     name_process("m3er-edge")
+    log = LogThread()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
@@ -72,9 +76,10 @@ def run_live(args: argparse.Namespace) -> int:
                 trouble = now
                 manager.status(trouble or "all devices give samples")
         manager.stopping()
-    _print_summary(args, runtime, detector.name, sum(place.dropped for place in places))
     if args.timeline is not None and kept:
         draw_timeline(list(kept), args.timeline, title="m3er-edge, live")
+    log.finish(_LAST_WRITES_S)
+    _last_words(_summary(args, runtime, detector.name, sum(place.dropped for place in places)))
     return 0
 
 
@@ -82,16 +87,29 @@ def _speech_model(name_or_path: str | None) -> Path:
     return best_speech_model() if name_or_path is None else find_speech_model(name_or_path)
 
 
-def _print_summary(args: argparse.Namespace, runtime: Runtime, detector: str, dropped: int) -> None:
+def _summary(args: argparse.Namespace, runtime: Runtime, detector: str, dropped: int) -> str:
     cost, duration_s = runtime.cost, (time.monotonic_ns() - runtime.began_ns) / 1e9
-    print(f"{cost.steps} readings in {duration_s:.1f} s; faces by {detector}")
+    lines = [f"{cost.steps} readings in {duration_s:.1f} s; faces by {detector}"]
     if cost.steps:
-        print(
+        lines.append(
             f"A step took {1e3 * cost.cpu_s / cost.steps:.2f} ms of the processor. "
             f"Resident memory at most {resident_mb(MOST_EVER):.0f} MB, without the workers."
         )
     if dropped:
-        print(f"{dropped} readings could not be written; the log says why.")
-    for what, path in (("Readings", args.jsonl), ("Timeline", args.timeline)):
-        if path is not None:
-            print(f"{what}: {path}")
+        lines.append(f"{dropped} readings could not be written; the log says why.")
+    named = (("Readings", args.jsonl), ("Timeline", args.timeline))
+    return "\n".join([*lines, *(f"{what}: {path}" for what, path in named if path is not None)])
+
+
+def _last_words(text: str) -> None:
+    """Print; where the terminal takes nothing, end the process at once, as Python would wait for it."""
+
+    def say() -> None:
+        with contextlib.suppress(BrokenPipeError):  # nobody reads any more, which was logged
+            print(text, flush=True)
+
+    speaker = threading.Thread(target=say, daemon=True)
+    speaker.start()
+    speaker.join(_LAST_WRITES_S)
+    if speaker.is_alive():
+        os._exit(0)

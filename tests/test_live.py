@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from edge.models import VOSK_TINY_EN
+from edge.publish.json_lines import read_readings
 from edge.reading import Reading
 from tests.real.child import missing_commands
 from tests.real.wall_clock import WallClock
@@ -223,3 +224,32 @@ def test_wrong_use_is_one_line(options: tuple[str, ...], said: str) -> None:
     command = [sys.executable, "-m", "edge.cli", "run", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_a_terminal_that_was_stopped_stops_no_step(tmp_path: Path) -> None:
+    """As with Ctrl-S: nothing that is printed or logged is taken any more, on stdout and on stderr."""
+    ours, theirs = os.openpty()
+    readings_file = tmp_path / "readings.jsonl"
+    command = [sys.executable, "-m", "edge.cli", "run", *FILM, "--jsonl", str(readings_file)]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as run:
+        try:
+            until_s = time.monotonic() + 20
+            while not readings_file.exists() or len(readings_file.read_bytes().splitlines()) < 4:
+                assert time.monotonic() < until_s
+                time.sleep(0.1)
+            # Nobody reads: what the terminal can hold is soon full. And the log is made to say something.
+            for _ in range(16):
+                for worker in psutil.Process(run.pid).children():
+                    worker.kill()
+                time.sleep(0.5)
+            began_s = time.monotonic()
+            run.terminate()
+            assert run.wait(10) == 0
+            assert time.monotonic() - began_s < 2.5
+        finally:
+            run.kill()
+            os.close(ours)
+            os.close(theirs)
+    readings = read_readings(readings_file)
+    assert len(readings) > 16
+    steady(readings)
