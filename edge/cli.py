@@ -2,7 +2,7 @@
 
 import sys
 
-from edge import run, schema
+from edge import replay, run, schema
 from edge.bench import bench
 from edge.command_line import run_command
 from edge.doctor import doctor
@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
             ("bench", bench, "measure what each net costs on this board, and choose"),
             ("models", models, "list the models there are, and fetch public ones"),
             ("doctor", doctor, "say what works on this machine, what does not, and what to do"),
+            ("replay", replay, "show a readings file once more: on the terminal, on the page, as a picture"),
             ("schema", schema, "print the JSON schema of a reading"),
         ),
         arguments,

@@ -12,6 +12,7 @@ from edge.capture.ring import Ring, RingReader
 from edge.capture.sample import AudioBlock, Frame, Sample
 from edge.log import WorkerLog
 from edge.pace import PaceKeeper
+from edge.perceive.face_detector import FaceBox
 from edge.perceive.speech_process import SpeechProcess
 from edge.reading import Modality, Reading
 from edge.runtime import Runtime
@@ -27,6 +28,9 @@ _SPEECH_PATIENCE = Patience(open_s=150.0, hang_s=2.5, stall_s=None)
 _LOOK_UP_S = 0.1
 """At least so often the loop sees whether it shall stop."""
 _BLIND_S = 5.0
+
+
+Watch = Callable[[Frame, FaceBox | None], None]
 
 
 class LiveDevices:
@@ -112,11 +116,18 @@ class LiveDevices:
 
 
 def live_steps(
-    devices: LiveDevices, runtime: Runtime, pace: PaceKeeper, stop: Callable[[], bool]
+    devices: LiveDevices,
+    runtime: Runtime,
+    pace: PaceKeeper,
+    stop: Callable[[], bool],
+    watch: Watch | None = None,
 ) -> Generator[Reading, None, None]:
     """A reading every hop, on a grid of monotonic time, until `stop` says so. Never waits for a device.
 
     Steps that a stopped process has slept through are left out, not made up for.
+
+    Args:
+        watch: shown every picture that is looked at, with the face that is followed; must be quick.
 
     Raises:
         RuntimeError: the supervisor has died, which is a bug: the process must be started anew.
@@ -131,6 +142,8 @@ def live_steps(
             waited_ns += time.monotonic_ns() - now_ns
         for sample in devices.samples():
             runtime.take(sample)
+            if watch is not None and isinstance(sample, Frame):
+                watch(sample, runtime.face_box)
         now_ns = time.monotonic_ns()
         if now_ns < next_ns:
             continue

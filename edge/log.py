@@ -36,6 +36,9 @@ def start_logging(who: str = "") -> None:
     root.setLevel(logging.INFO)
 
 
+_LAST_LINES_S = 0.2
+
+
 class LogThread:
     """From now on lines are written by a thread: a terminal that was stopped must not stop whoever logs.
 
@@ -68,11 +71,13 @@ class WorkerLog:
     def __init__(self) -> None:
         self._read, self.descriptor = os.pipe()
         os.set_blocking(self.descriptor, False)  # a log that nobody takes must not stop a worker
-        threading.Thread(target=self._hand_on, name="workers' log", daemon=True).start()
+        self._thread = threading.Thread(target=self._hand_on, name="workers' log", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
         """No worker is left."""
-        os.close(self.descriptor)  # the thread reads the end and goes
+        os.close(self.descriptor)  # the thread reads the end and goes, unless stderr takes nothing
+        self._thread.join(_LAST_LINES_S)
 
     def _hand_on(self) -> None:
         with os.fdopen(self._read, encoding="utf-8", errors="replace") as lines:

@@ -32,7 +32,7 @@ class _Record(BaseModel):
 class ModalityReading(_Record):
     """One modality's part in a reading."""
 
-    state: State
+    state: State = Field(description="what the fusion step was given: its own features, regenerated ones, or nothing")
     reason: str | None = Field(default=None, description="why it is not live, e.g. 'no face', 'noise', 'silence'")
     age_s: float | None = Field(default=None, ge=0, description="age of the newest sample behind it; null if none")
     quality: float | None = Field(default=None, ge=0, le=1, description="what the sensor itself thinks of it")
@@ -54,21 +54,23 @@ class Pace(_Record):
 
     hop_s: float = Field(gt=0, description="seconds from step to step")
     frame_rate_hz: float = Field(gt=0, description="pictures a second that are looked at, at most")
-    slowed_by: SlowedBy | None = None
+    slowed_by: SlowedBy | None = Field(default=None, description="why it is slower than it could be; null if it is not")
     temperature_c: float | None = Field(default=None, description="of the processor; null where it has no sensor")
 
 
 class Reading(_Record):
     """How the person seems to feel at one step, and what that rests on."""
 
-    schema_version: Literal[1, 2] = Field(default=SCHEMA_VERSION, alias="schema")
+    schema_version: Literal[1, 2] = Field(
+        default=SCHEMA_VERSION, alias="schema", description="2; files of version 1 lack sequence, faces and pace"
+    )
     sequence: int = Field(default=0, ge=0, description="counts the run's readings from 0: a gap is a lost reading")
     time: str = Field(description="wall-clock time of the step, UTC, ISO 8601 with Z")
     t: float = Field(ge=0, description="seconds since the run began, on the monotonic clock")
     emotion: str = Field(description="a label of the bundle, or 'unknown'")
     confidence: float = Field(ge=0, le=1, description="calibrated probability of the most probable label")
-    probabilities: dict[str, float]
-    modalities: dict[Modality, ModalityReading]
+    probabilities: dict[str, float] = Field(description="calibrated, of every label of the bundle")
+    modalities: dict[Modality, ModalityReading] = Field(description="face, speech and text: what each gave")
     evidence: Literal["correlation", "single", "none"] = Field(
         description="what the modality check rested on: pairs, one modality alone, or nothing at all"
     )
@@ -77,7 +79,9 @@ class Reading(_Record):
     faces: int = Field(default=0, ge=0, description="how many faces were seen; the nearest one is followed")
     pace: Pace | None = Field(default=None, description="null for a file, which has no pace")
     transcript: str = Field(default="", description="the words that the text encoder read")
-    latency_ms: dict[str, float]
+    latency_ms: dict[str, float] = Field(
+        description="capture_to_reading: from the newest sample behind it; encode, check_proxy_fusion: of the step"
+    )
     bundle: str = Field(description="name@sha256:… of the bundle that made this reading")
 
     def to_json(self) -> str:

@@ -14,23 +14,25 @@ from edge.board import Board, read_board
 from edge.bundle import DEFAULT, open_bundle
 from edge.capture.devices import print_devices
 from edge.capture.media_file import MediaFile
-from edge.capture.sample import AudioBlock
+from edge.capture.sample import AudioBlock, Frame
 from edge.errors import M3erError
+from edge.live import Watch
 from edge.log import FORM_VARIABLE, start_logging
 from edge.memory import MOST_EVER, resident_mb
 from edge.models import VOSK_TINY_EN
 from edge.models.find import find_speech_model
+from edge.outputs import Outputs, add_output_arguments, check_outputs, show_on
 from edge.perceive.face_detector import open_detector
 from edge.perceive.recogniser import Recogniser
-from edge.publish.json_lines import JsonLines
+from edge.publish.background import Background
 from edge.publish.publisher import Publisher
-from edge.publish.target import check_writable
-from edge.publish.terminal import Terminal
 from edge.publish.timeline import TruthSpan, draw_timeline
 from edge.reading import Reading
 from edge.run_live import NONE, run_live
 from edge.runtime import Runtime, StepCost
 
+_LAST_READINGS_S = 10.0
+"""How long a file's last readings may take to their places."""
 _LAST_WORDS_S = 30.0
 """How long a file waits for the recogniser before a step; a live run never waits."""
 
@@ -76,9 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="full",
         help="the modality check's evidence: all, or the paper's alone (default: %(default)s)",
     )
-    parser.add_argument("--jsonl", type=Path, metavar="FILE", help="write readings as JSON lines")
-    parser.add_argument("--timeline", type=Path, metavar="FILE.png", help="draw the run as a picture")
-
+    add_output_arguments(parser)
     parser.add_argument(
         "--log", choices=("text", "json"), help="how the log on stderr is written (default: M3ER_LOG, or text)"
     )
@@ -97,22 +97,11 @@ def run(args: argparse.Namespace) -> int:
         raise M3erError(f"--input and --{live[0]}: name a file, or devices, not both")
     if args.realtime and args.input is None:
         raise M3erError("--realtime is for a file: name it with --input")
-    _check_outputs(args)
+    check_outputs(args)
     cv2.setNumThreads(1)  # small pictures: more threads cost more than they bring
     # What matters is raised; the rest would stand between the readings.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return run_live(args) if args.input is None else _run_file(args)
-
-
-def _check_outputs(args: argparse.Namespace) -> None:
-    """Before anything is opened: an hour's work must not be lost at its end."""
-    for path, what in ((args.jsonl, "readings"), (args.timeline, "timeline")):
-        if path is not None:
-            check_writable(path, what)
-            if args.input is not None and _same(path, args.input):
-                raise M3erError(f"{path}: is the clip itself; name another file to write")
-    if args.jsonl is not None and args.timeline is not None and _same(args.jsonl, args.timeline):
-        raise M3erError(f"{args.jsonl}: cannot hold both the readings and the timeline; name two files")
 
 
 def _run_file(args: argparse.Namespace) -> int:
@@ -127,14 +116,15 @@ def _run_file(args: argparse.Namespace) -> int:
             open_things.enter_context(closing(recogniser))
         detector = open_detector(args.face_model)
         runtime = Runtime(bundle, detector, recogniser, args.check, board)
-        publishers: list[Publisher] = []
-        if args.jsonl is not None:
-            publishers.append(open_things.enter_context(closing(JsonLines(args.jsonl))))
-        publishers.append(
-            open_things.enter_context(closing(Terminal(bundle.manifest.labels, total_s=source.duration_s)))
-        )
+        out = Outputs(args, bundle.manifest.labels, bundle.manifest.hop_s, args.input.name, source.duration_s)
+        publishers: list[Publisher] = [open_things.enter_context(closing(place)) for _, place in out.local]
+        for name, place in out.remote:
+            background = Background(place, name)
+            open_things.callback(background.close, _LAST_READINGS_S)
+            publishers.append(background)
         begin_cpu = time.process_time()
-        for reading in steps(source, runtime, recogniser, args.realtime):
+        watch = show_on(out.page) if out.page is not None and args.page_video else None
+        for reading in steps(source, runtime, recogniser, args.realtime, watch):
             readings.append(reading)
             for publisher in publishers:
                 publisher.publish(reading)
@@ -156,12 +146,19 @@ def open_recogniser(name_or_path: str | Path) -> Recogniser | None:
     return SpeechToText(load_model(model, trusted=model == VOSK_TINY_EN))
 
 
-def steps(source: MediaFile, runtime: Runtime, recogniser: Recogniser | None, realtime: bool) -> Iterator[Reading]:
+def steps(
+    source: MediaFile,
+    runtime: Runtime,
+    recogniser: Recogniser | None,
+    realtime: bool,
+    watch: Watch | None = None,
+) -> Iterator[Reading]:
     """Readings of a file: one a hop, and one at the end if the file is shorter than a hop.
 
     Args:
         realtime: wait for each sample's time, and never for the recogniser; else as fast as it can, and the
             recogniser has always heard what came before a step.
+        watch: shown every picture.
     """
     began_ns = time.monotonic_ns()
     next_ns, heard_ns, last_ns, made = runtime.hop_ns, -1, 0, 0
@@ -183,6 +180,8 @@ def steps(source: MediaFile, runtime: Runtime, recogniser: Recogniser | None, re
         if realtime:
             time.sleep(max(0, sample.captured_ns - (time.monotonic_ns() - began_ns)) / 1e9)
         runtime.take(sample)
+        if watch is not None and isinstance(sample, Frame):
+            watch(sample, runtime.face_box)
         last_ns = sample.captured_ns
         if isinstance(sample, AudioBlock):
             heard_ns = sample.captured_ns
@@ -204,11 +203,6 @@ def _what_fails(face: str, speech: str) -> str:
     faults = [] if face == "good" else [f"{'face' if face == 'covered' else 'camera'} {face}"]
     faults += [] if speech == "good" else ["silence" if speech == "silent" else f"voice {speech}"]
     return ", ".join(faults) or "all good"
-
-
-def _same(one: Path, other: Path) -> bool:
-    """The same file, by whatever name."""
-    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def _print_summary(

@@ -8,21 +8,19 @@ import signal
 import threading
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 from edge.board import Board, read_board
 from edge.bundle import open_bundle
 from edge.health import ServiceManager
-from edge.live import LiveDevices, live_steps
+from edge.live_runtime import open_live
 from edge.log import LogThread
 from edge.memory import MOST_EVER, resident_mb
 from edge.models.find import best_speech_model, find_speech_model
-from edge.pace import PaceKeeper
-from edge.perceive.face_detector import open_detector
+from edge.outputs import Outputs, show_on
 from edge.publish.background import Background
-from edge.publish.json_lines import JsonLines
-from edge.publish.terminal import Terminal
 from edge.publish.timeline import draw_timeline
 from edge.reading import Reading
 from edge.runtime import Runtime
@@ -51,36 +49,43 @@ def run_live(args: argparse.Namespace) -> int:
         model = None if args.stt_model == NONE else _speech_model(args.stt_model)
         camera = None if args.camera == NONE else args.camera or "0"
         microphone = None if args.mic == NONE else args.mic or "default"
-        places = [Background(Terminal(bundle.manifest.labels), "the terminal")]
-        if args.jsonl is not None:
-            places.append(Background(JsonLines(args.jsonl), str(args.jsonl)))
-        for place in places:
-            open_things.callback(place.close, _LAST_WRITES_S)
-        # Before the nets, which open meanwhile; and ended before the last readings are written.
-        devices = open_things.enter_context(LiveDevices(camera, microphone, model))
-        detector = open_detector(args.face_model)
-        runtime = Runtime(bundle, detector, devices.recogniser, args.check, board, began_ns=time.monotonic_ns())
+        out = Outputs(args, bundle.manifest.labels, bundle.manifest.hop_s, "live")
+        places = [Background(place, name) for name, place in [*out.local, *out.remote]]
+        open_things.callback(_close_all, places)
+        # Ended before the last readings are written.
+        live = open_things.enter_context(
+            open_live(bundle, board, camera, microphone, model, args.face_model, args.check)
+        )
         _log.info(
-            "camera %s, microphone %s, words by %s, faces by %s; Ctrl-C ends it",
-            *(camera or NONE, microphone or NONE, model.name if model and microphone else NONE, detector.name),
+            "camera %s, microphone %s, words by %s, faces by %s%s; Ctrl-C ends it",
+            *(camera or NONE, microphone or NONE, model.name if model and microphone else NONE, live.detector),
+            f", page at {out.page.url}" if out.page is not None else "",
         )
         trouble = ""
-        for reading in live_steps(devices, runtime, PaceKeeper(bundle.manifest.hop_s), stop.is_set):
+        watch = show_on(out.page) if out.page is not None and args.page_video else None
+        for reading in live.readings(stop.is_set, watch):
             for place in places:
                 place.publish(reading)
             kept.append(reading)
             if reading.sequence == 0:
                 manager.ready()
             manager.alive()
-            if (now := devices.trouble()) != trouble:
+            if (now := live.devices.trouble()) != trouble:
                 trouble = now
                 manager.status(trouble or "all devices give samples")
         manager.stopping()
     if args.timeline is not None and kept:
         draw_timeline(list(kept), args.timeline, title="m3er-edge, live")
     log.finish(_LAST_WRITES_S)
-    _last_words(_summary(args, runtime, detector.name, sum(place.dropped for place in places)))
+    _last_words(_summary(args, live.runtime, live.detector, sum(place.dropped for place in places)))
     return 0
+
+
+def _close_all(places: list[Background]) -> None:
+    """At once: each may take its time, and not one after the other."""
+    with ThreadPoolExecutor(len(places)) as threads:
+        for place in places:
+            threads.submit(place.close, _LAST_WRITES_S)
 
 
 def _speech_model(name_or_path: str | None) -> Path:

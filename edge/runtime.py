@@ -22,7 +22,7 @@ from edge.m3er.proxy import ProxyTable
 from edge.nets import open_net
 from edge.perceive import log_mel, tokens
 from edge.perceive.face_crop import CROP_SIZE_PX
-from edge.perceive.face_detector import FaceDetector
+from edge.perceive.face_detector import FaceBox, FaceDetector
 from edge.perceive.face_perception import NO_PICTURE, FacePerception
 from edge.perceive.face_tracker import FaceTracker
 from edge.perceive.percept import Percept, absent
@@ -83,6 +83,11 @@ class Runtime:
         self._fusion = FusionStep(open_net(bundle, "fusion", board), manifest.state, bundle.tables.temperature)
         self._effectual_ns: int | None = None
         self.began_ns = began_ns
+
+    @property
+    def face_box(self) -> FaceBox | None:
+        """Where the face that is followed is in the last picture."""
+        return self._face.box
 
     def take(self, sample: Sample) -> None:
         """Perceive one sample. Everything that can be computed once is computed here."""

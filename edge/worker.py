@@ -19,6 +19,8 @@ from edge.capture.ring import Ring
 from edge.log import start_logging
 
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_SECRETS = frozenset({"M3ER_MQTT_PASSWORD", "M3ER_PAGE_TOKEN"})
+"""What a worker has no need to know."""
 NAME_PREFIX = "m3er-"
 """Every worker's name in ``top`` and in the table of budgets begins with it."""
 
@@ -45,7 +47,7 @@ def start_worker(
         stderr=log,
         pass_fds=[descriptor for ring in rings for descriptor in (ring.memory, ring.event)],
         start_new_session=True,  # Ctrl-C is for the run, which ends its workers itself
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**{name: value for name, value in os.environ.items() if name not in _SECRETS}, "PYTHONUNBUFFERED": "1"},
     )
 
 

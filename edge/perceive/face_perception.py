@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from edge.capture.sample import Frame
 from edge.perceive.face_crop import crop_face, face_input
+from edge.perceive.face_detector import FaceBox
 from edge.perceive.face_tracker import FaceTracker
 from edge.perceive.percept import Percept, absent
 from edge.perceive.picture_evidence import PictureEvidence
@@ -26,14 +27,16 @@ class FacePerception:
         self._reason: str | None = None
         self.faces = 0
         """How many faces are seen; the nearest one is followed."""
+        self.box: FaceBox | None = None
+        """Where that one is in the last picture."""
 
     def push(self, frame: Frame) -> None:
         """Look at a frame: is the picture usable, where is the face, cut it out."""
         self._captured_ns = frame.captured_ns
-        self._reason = self._evidence.update(frame)
+        self._reason, self.box = self._evidence.update(frame), None
         if self._reason is None:
             track = self._tracker.update(frame)
-            self.faces = track.faces
+            self.faces, self.box = track.faces, track.box
             if track.box is None:
                 self._reason = "no face"
             else:

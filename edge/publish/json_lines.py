@@ -29,16 +29,20 @@ class JsonLines:
     a power cut loses what Linux has not yet written back by itself, by its defaults at most the last half minute.
     ``close`` waits for the disk (fsync).
 
+    Args:
+        path: the file.
+        append: add to an older file, whose last line is cut off where it breaks off, instead of replacing it.
+
     Raises:
         M3erError: ``path`` plainly cannot be written: it is a folder, or there is no permission.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, append: bool = False) -> None:
         self._path = path
         self._fd: int | None = None
         self._regular = False  # a pipe or a terminal cannot be cut back
         self._line_from: int | None = None  # bytes; where the line begins that is being written, or was not finished
-        self._begun = False
+        self._begun = append  # from then on nothing is replaced
         self._closed = False
         try:
             check_writable(path, "readings")
