@@ -67,7 +67,9 @@ def _title(reading: Reading, labels: Sequence[str]) -> RenderableType:
     style = f"bold {ink_on(colour)} on {colour}" if colour else "bold reverse"
     name = Text(f" {reading.emotion} ", style=style)
     sure = Text(f"  {reading.confidence:.0%} sure", style="bold")
-    if reading.emotion == UNKNOWN and reading.probabilities:
+    if reading.evidence == "none":
+        sure = Text("  nothing to go by")
+    elif reading.emotion == UNKNOWN and reading.probabilities:
         likeliest = max(reading.probabilities, key=lambda label: reading.probabilities[label])
         sure = Text(f"  {likeliest} at most, {reading.confidence:.0%}")
     title = Table.grid(expand=True)

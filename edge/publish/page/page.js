@@ -83,13 +83,14 @@ function show(reading) {
   say(byId("emotion"), reading.emotion);
   const likeliest = best(reading.probabilities);
   const sure = percent(reading.confidence);
-  say(byId("sure"), isKnown || !likeliest ? `${sure} sure` : `${likeliest} at most, ${sure}`);
+  const isGuess = reading.evidence !== "none";
+  say(byId("sure"), !isGuess ? "" : isKnown || !likeliest ? `${sure} sure` : `${likeliest} at most, ${sure}`);
   const live = config.modalities.filter((name) => reading.modalities[name]?.state === "live");
   say(byId("evidence"), { correlation: `from ${words(live)}, which agree`, single: `from ${words(live)} alone`,
     none: "no sense gives anything to go by" }[reading.evidence] ?? "");
   for (const label of config.labels) {
     const row = byId(`emotion-${label}`), share = reading.probabilities[label] ?? 0;
-    row.classList.toggle("first", label === likeliest);
+    row.classList.toggle("first", isGuess && label === likeliest);
     say(row.querySelector(".share"), percent(share));
     row.querySelector("i").style.width = `${100 * share}%`;
   }
