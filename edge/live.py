@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from edge.capture.ring import Ring, RingReader
-from edge.capture.sample import AudioBlock, Frame, Sample
+from edge.capture.ring_samples import block_of, frame_of
+from edge.capture.sample import Frame, Sample
 from edge.log import WorkerLog
 from edge.pace import PaceKeeper
 from edge.perceive.face_detector import FaceBox
@@ -92,11 +91,11 @@ class LiveDevices:
     def samples(self) -> Iterator[Sample]:
         """All new sound, and the newest picture: what was overtaken is not worth looking at."""
         if self._block_reader is not None:
-            yield from (AudioBlock(item.captured_ns, item.data.view(np.int16)) for item in self._block_reader.new())
+            yield from map(block_of, self._block_reader.new())
         if self._frame_reader is not None:
             item = self._frame_reader.newest(_OLDEST_FRAME_MS)
             if item is not None:
-                yield Frame(item.captured_ns, item.data.reshape(item.shape))
+                yield frame_of(item)
 
     def lost(self) -> dict[Modality, str]:
         """Which device gives nothing now, and why."""

@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 from edge.capture.device import Device, DeviceLost
 from edge.capture.ring import Ring
-from edge.capture.sample import Frame, Sample
+from edge.capture.ring_samples import write_sample
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.3, 2.5
 _STEADY_S = 1.5
@@ -78,20 +76,11 @@ def _publish_all(open_device: Callable[[], Device], ring: Ring) -> Iterator[floa
             sample = device.read()
             if sample is None:
                 continue
-            publish(sample, ring)
+            write_sample(ring, sample)
+            if ring.trouble is not None:
+                ring.say(None)
             began_s = began_s or time.monotonic()
             yield time.monotonic() - began_s
     finally:
         ring.beat()
         device.close()
-
-
-def publish(sample: Sample, ring: Ring) -> None:
-    """Put one sample into a ring."""
-    if isinstance(sample, Frame):
-        height, width, depth = sample.image.shape
-        ring.write(sample.captured_ns, sample.image, (height, width, depth))
-    else:
-        ring.write(sample.captured_ns, sample.samples.view(np.uint8), (len(sample.samples), 1, 1))
-    if ring.trouble is not None:
-        ring.say(None)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edge.doctor.checks import Finding, State, ask_program
 from edge.heat import read_heat, throttle_bits, throttle_reasons
+from edge.perceive.face_detector import model_folders
 
 _PROGRAM_TIMEOUT_S = 3.0
 _FIRST_YEAR = 2025
@@ -104,8 +105,7 @@ def check_memory(root: Path = Path("/")) -> Sequence[Finding]:
 
 def check_disk() -> Sequence[Finding]:
     """Room where it runs, and in the folder for models."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "m3er-edge"
-    return [_room("disk here", Path.cwd()), _room("disk for models", cache)]
+    return [_room("disk here", Path.cwd()), _room("disk for models", model_folders()[0])]
 
 
 def check_shared_memory() -> Sequence[Finding]:

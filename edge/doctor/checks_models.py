@@ -16,12 +16,12 @@ from edge.doctor.checks import Finding, from_error
 from edge.errors import M3erError
 from edge.models import VOSK_TINY_EN
 from edge.models.find import find_speech_model
+from edge.run_live import NONE
 
 _LARGER_MODEL = (
     "for people who talk freely: m3er-edge models fetch vosk-model-small-en-us-0.15, then run with --stt-model "
     "vosk-model-small-en-us-0.15"
 )
-NO_MODEL = "none"
 
 
 def check_bundle(folder: str) -> Sequence[Finding]:
@@ -113,7 +113,7 @@ def check_face_detector(model: str) -> Sequence[Finding]:
 
 def check_speech_model(model: str) -> Sequence[Finding]:
     """A recogniser can be made of it. It may be slow to load, so it has a process and a time of its own."""
-    if model == NO_MODEL:
+    if model == NONE:
         return [Finding("speech model", "ok", "none wanted: face and voice alone")]
     try:
         folder = find_speech_model(model)

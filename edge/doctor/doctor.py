@@ -30,9 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bundle", type=Path, default=DEFAULT, metavar="DIR", help="trained model (default: shipped)")
     parser.add_argument(
         "--stt-model",
-        default=str(best_speech_model()),
         metavar="PATH|NAME",
-        help="Vosk model (default: vosk-tiny-en); none: face and voice alone",
+        help="Vosk model (default: as a live run takes it); none: face and voice alone",
     )
     parser.add_argument("--board", default="", metavar="NAME|FILE", help="profile to try the nets with")
 
@@ -40,12 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Look at everything. Exit status 0, or 1 where there is a fault."""
     console = Console()
+    model = args.stt_model or str(best_speech_model())
     if args.json:
-        findings = examine(args.bundle, args.stt_model, args.board)
+        findings = examine(args.bundle, model, args.board)
         print(as_json(findings))
     else:
         with console.status("asking cameras, microphones and models …"):
-            findings = examine(args.bundle, args.stt_model, args.board)
+            findings = examine(args.bundle, model, args.board)
         print_findings(findings, console)
     return 1 if worst(findings) == "fault" else 0
 

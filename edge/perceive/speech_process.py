@@ -3,9 +3,8 @@
 import json
 import time
 
-import numpy as np
-
 from edge.capture.ring import Ring
+from edge.capture.ring_samples import write_sample
 from edge.capture.sample import AudioBlock
 from edge.perceive.recogniser import Word
 
@@ -47,7 +46,7 @@ class SpeechProcess:
     def feed(self, block: AudioBlock) -> None:
         """Put a block where the worker finds it; never waits."""
         self._fed_ns = block.captured_ns
-        self.sound.write(block.captured_ns, block.samples.view(np.uint8), (len(block.samples), 1, 1))
+        write_sample(self.sound, block)
 
     def words(self, since_ns: int) -> list[Word]:
         """Words that ended at or after `since_ns`, in order; the last ones may still change."""

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from edge.capture.ring import Item, Ring, RingReader
+from edge.capture.ring import Ring, RingReader
+from edge.capture.ring_samples import block_of
 from edge.capture.sample import SAMPLE_RATE_HZ, AudioBlock
 from edge.errors import M3erError
 from edge.models import VOSK_TINY_EN
@@ -70,7 +71,7 @@ class Listener:
         """Recognise what has come, and what comes meanwhile; leave sound out where that is too much."""
         waiting: deque[AudioBlock] = deque()
         while True:
-            waiting.extend(_block(item) for item in self._reader.new())
+            waiting.extend(block_of(item) for item in self._reader.new())
             self._keep_up(waiting)
             if not waiting:
                 return
@@ -106,7 +107,3 @@ class Listener:
         }
         text = json.dumps(message).encode()
         self._words.write(max(0, self._engine.heard_ns), np.frombuffer(text, np.uint8), (len(text), 1, 1))
-
-
-def _block(item: Item) -> AudioBlock:
-    return AudioBlock(item.captured_ns, item.data.view(np.int16))
