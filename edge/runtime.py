@@ -12,7 +12,6 @@ from datetime import datetime, timezone
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.board import Board
 from edge.bundle import MANIFEST, Bundle
 from edge.capture.sample import Frame, Sample
 from edge.errors import M3erError
@@ -30,6 +29,7 @@ from edge.perceive.recogniser import Recogniser
 from edge.perceive.speech_perception import NO_SOUND, SpeechPerception
 from edge.perceive.text_perception import TextPerception
 from edge.reading import MODALITIES, UNKNOWN, Modality, ModalityReading, Pace, Reading
+from edge.settings.settings import Settings
 
 _FORGET_AFTER_NS = 3_000_000_000
 """With nothing effectual for so long, the fusion's memory is of another moment."""
@@ -54,7 +54,7 @@ class Runtime:
         detector: FaceDetector,
         recogniser: Recogniser | None,
         rule: Rule = "full",
-        board: Board | None = None,
+        settings: Settings | None = None,
         began_ns: int = 0,
     ) -> None:
         """
@@ -63,24 +63,24 @@ class Runtime:
             detector: finds faces.
             recogniser: hears words; None: there is no text.
             rule: the modality check's evidence.
-            board: which engine and precision each net runs with; None: as the bundle's maker found best.
+            settings: how each net runs, and how often faces are searched for; None: as the bundle's maker found best.
             began_ns: when the run began, on the samples' clock.
 
         Raises:
             M3erError: the bundle was trained with other perception than this program has, or a net does not load.
         """
         _check_perception(bundle)
-        manifest, board = bundle.manifest, board or Board()
+        manifest, settings = bundle.manifest, settings or Settings()
         self.hop_ns = round(manifest.hop_s * 1e9)
         self.cost = StepCost()
         self._bundle = bundle
-        self._face = FacePerception(FaceTracker(detector))
+        self._face = FacePerception(FaceTracker(detector, settings.faces.detect_every_s))
         self._speech = SpeechPerception()
         self._text = TextPerception(recogniser, bundle.vocabulary)
-        self._encoders = {m: open_net(bundle, m, board) for m in MODALITIES}
+        self._encoders = {m: open_net(bundle, m, settings) for m in MODALITIES}
         self._check = ModalityCheck(bundle.tables, manifest.check_window_steps, manifest.minimum_quality, rule)
         self._proxies = ProxyTable(bundle.tables, manifest.neighbours, manifest.ridge)
-        self._fusion = FusionStep(open_net(bundle, "fusion", board), manifest.state, bundle.tables.temperature)
+        self._fusion = FusionStep(open_net(bundle, "fusion", settings), manifest.state, bundle.tables.temperature)
         self._effectual_ns: int | None = None
         self.began_ns = began_ns
 
