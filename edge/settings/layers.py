@@ -90,7 +90,7 @@ def merge_settings(
         check(Asked, layer.values, layer.where, may_lack=True)
     name, known_by = _board(layers, root)
     if name is not None:
-        layers.insert(0, _of_board(name))
+        layers.insert(0, _of_board(name, known_by))
     values: dict[str, Any] = {}
     top: dict[tuple[str, ...], Layer] = {}
     for layer in layers:
@@ -118,8 +118,13 @@ def _board(layers: Sequence[Layer], root: Path) -> tuple[str | None, str]:
     return found.board, found.by
 
 
-def _of_board(name: str) -> Layer:
-    file = read_profile(name)
+def _of_board(name: str, asked_by: str) -> Layer:
+    try:
+        file = read_profile(name)
+    except M3erError as error:
+        if board_file(name).exists():
+            raise
+        raise M3erError(f"{asked_by}: board: {error}") from None
     check(Board, file.values, file.where, may_lack=True)
     return Layer(file.values, file.where)
 
@@ -132,7 +137,7 @@ def _site(environment: Mapping[str, str]) -> Layer | None:
     except FileNotFoundError:
         if named:
             raise M3erError(
-                f"{path}: no such settings file, and {SITE_VARIABLE} names it; make it, or unset that"
+                f"{path}: no such settings file; {SITE_VARIABLE} names it: make it, or unset that"
             ) from None
         return None
     except (OSError, ValueError) as error:
