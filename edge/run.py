@@ -129,7 +129,7 @@ def _run_file(args: argparse.Namespace, merged: Merged) -> int:
     with ExitStack() as open_things:
         source = open_things.enter_context(MediaFile(args.input))
         bundle = open_bundle(args.bundle)
-        settings = merged.settings
+        settings = merged.settings_for(bundle)
         open_things.enter_context(on_cores(settings.cores.run))
         recogniser = open_recogniser(settings.speech)
         if recogniser is not None:

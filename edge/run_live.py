@@ -46,7 +46,7 @@ def run_live(args: argparse.Namespace, merged: Merged) -> int:
     kept: deque[Reading] = deque(maxlen=_TIMELINE_READINGS if args.timeline is not None else 1)
     with ExitStack() as open_things:
         bundle = open_bundle(args.bundle)
-        settings = merged.settings
+        settings = merged.settings_for(bundle)
         model = None if settings.speech.model == NONE else _speech_model(settings.speech.model)
         camera = None if settings.camera.source == NONE else settings.camera.source
         microphone = None if settings.microphone.source == NONE else settings.microphone.source

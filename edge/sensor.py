@@ -232,7 +232,7 @@ class Sensor:
             _log.warning("%s", warning)
         asked = merged.settings.speech.model if self._speech_model == BEST else self._speech_model
         model = None if asked is None or asked == NONE else _model_folder(asked)
-        with open_live(bundle, merged.settings, self._camera, self._microphone, model) as live:
+        with open_live(bundle, merged.settings_for(bundle), self._camera, self._microphone, model) as live:
             self._opened.set_result(None)
             for reading in live.readings(self._stop.is_set):
                 self._hand_over(reading)

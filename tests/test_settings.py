@@ -81,6 +81,7 @@ def test_the_later_layer_wins_and_says_so(
     board: dict[Key, Any], here: dict[Key, Any], variables: dict[Key, Any], typed: dict[Key, Any]
 ) -> None:
     board = {(*net[:2], "engine"): "onnx" for net in _NETS} | {(*net[:2], "precision"): "fp32" for net in _NETS} | board
+    typed = {key: str(Path(value)) if key == ("faces", "model") else value for key, value in typed.items()}
     typed = {key: value for key, value in typed.items() if not value.startswith("-")}
     variables = {key: value for key, value in variables.items() if as_variable(value)}
     with tempfile.TemporaryDirectory() as scratch:
@@ -234,7 +235,7 @@ def test_a_variable_that_is_none_of_ours_is_a_warning_and_a_secret_is_no_setting
 
 
 def test_a_settings_file_that_is_named_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(M3erError, match=r"nowhere\.toml: no such settings file; M3ER_SETTINGS"):
+    with pytest.raises(M3erError, match=r"nowhere\.toml: no such settings file; make it, or unset M3ER_SETTINGS"):
         merge_settings(environment={SITE_VARIABLE: str(tmp_path / "nowhere.toml")})
     with pytest.raises(M3erError, match="cannot be read"):
         merge_settings(environment={SITE_VARIABLE: str(tmp_path)})

@@ -89,7 +89,7 @@ _noise = st.sampled_from(["", "  ", "# x = 1", "# [t]", "#"])
 
 @given(st.lists(st.tuples(_name, st.lists(st.tuples(_name, _value, _noise), max_size=4)), max_size=5))
 def test_the_line_of_each_key_of_a_made_document(tables: list[tuple[str, list[tuple[str, str, str]]]]) -> None:
-    text, lines, taken = "", {}, set[str]()
+    text, lines, taken = "", dict[tuple[str, ...], int](), set[str]()
     for table, rows in tables:
         if table in taken:
             continue

@@ -45,7 +45,7 @@ def check_nets(folder: str, board_name: str) -> Sequence[Finding]:
     except M3erError:
         return [Finding("nets", "fault", "not tried, as the bundle does not open", "mend the bundle first")]
     try:
-        settings = settings_for_board(board_name).settings
+        settings = settings_for_board(board_name).settings_for(bundle)
     except M3erError:
         return [Finding("nets", "fault", "not tried, as the settings are malformed", "mend the settings first")]
     findings: list[Finding] = []

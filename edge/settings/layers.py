@@ -13,12 +13,13 @@ from typing import Any
 from pydantic import Field
 
 from edge.board import Board, board_file, read_profile
+from edge.bundle import Bundle, NetName
 from edge.errors import M3erError
-from edge.settings.detect import Detected, detect
+from edge.settings.detect import detect
 from edge.settings.environment import SITE_VARIABLE, from_environment
 from edge.settings.problems import check
 from edge.settings.schema import leaves
-from edge.settings.settings import Settings
+from edge.settings.settings import NetChoice, Settings
 from edge.settings.toml_file import Key, read_toml
 
 SITE_FILE = Path("/etc/m3er-edge.toml")
@@ -50,6 +51,7 @@ class Merged:
 
     Attributes:
         board: the board's name, ``""`` for none; and how that is known.
+        guessed: nets that were chosen by nothing but the profile of a board that was detected.
         layer: what each setting came from, by its key; what is not here has its default.
         warnings: to be told once.
     """
@@ -57,12 +59,22 @@ class Merged:
     settings: Settings
     board: str
     board_is_known_by: str
+    guessed: Sequence[NetName]
     layer: Mapping[tuple[str, ...], Layer]
     warnings: Sequence[str] = field(default=())
 
     def where(self, key: tuple[str, ...]) -> str:
         """Where a setting came from."""
         return self.layer[key].where(key) if key in self.layer else DEFAULT  # asked for late, as lines take time
+
+    def settings_for(self, bundle: Bundle) -> Settings:
+        """The settings, but that a net which is only guessed, and which the bundle lacks, runs as its maker found best.
+
+        What somebody asked for stays, and is an error when the net is opened.
+        """
+        lacking = [name for name in self.guessed if not _holds(bundle, name, self.settings.nets[name])]
+        nets = {name: choice for name, choice in self.settings.nets.items() if name not in lacking}
+        return self.settings.model_copy(update={"nets": nets})
 
     @property
     def board_in_words(self) -> str:
@@ -88,9 +100,14 @@ def merge_settings(
     layers = [layer for layer in (site, Layer(variables.values, variables.where), flags) if layer is not None]
     for layer in layers:
         check(Asked, layer.values, layer.where, may_lack=True)
-    name, known_by = _board(layers, root)
-    if name is not None:
-        layers.insert(0, _of_board(name, known_by))
+    asked = next((layer for layer in reversed(layers) if "board" in layer.values), None)
+    if asked is None:
+        found = detect(root)
+        name, known_by = found.board, found.by
+    else:
+        name, known_by = str(asked.values["board"]), asked.where(("board",))
+    of_board = None if name is None else _of_board(name, known_by)
+    layers = [layer for layer in (of_board, *layers) if layer is not None]
     values: dict[str, Any] = {}
     top: dict[tuple[str, ...], Layer] = {}
     for layer in layers:
@@ -106,16 +123,17 @@ def merge_settings(
 
     check(Settings, values, last_set)
     board = "" if name is None else board_file(name).stem
-    return Merged(Settings.model_validate(values), board, known_by, top, warnings)
+    settings = Settings.model_validate(values)
+    guessed = [
+        net
+        for net in settings.nets
+        if asked is None and top["nets", net, "engine"] is top["nets", net, "precision"] is of_board
+    ]
+    return Merged(settings, board, known_by, guessed, top, warnings)
 
 
-def _board(layers: Sequence[Layer], root: Path) -> tuple[str | None, str]:
-    """Its name or file, and how that is known."""
-    for layer in reversed(layers):
-        if "board" in layer.values:
-            return str(layer.values["board"]), layer.where(("board",))
-    found: Detected = detect(root)
-    return found.board, found.by
+def _holds(bundle: Bundle, net: NetName, choice: NetChoice) -> bool:
+    return any((file.engine, file.precision) == (choice.engine, choice.precision) for file in bundle.variants(net))
 
 
 def _of_board(name: str, asked_by: str) -> Layer:
@@ -136,9 +154,7 @@ def _site(environment: Mapping[str, str]) -> Layer | None:
         file = read_toml(path, "a settings file")
     except FileNotFoundError:
         if named:
-            raise M3erError(
-                f"{path}: no such settings file; {SITE_VARIABLE} names it: make it, or unset that"
-            ) from None
+            raise M3erError(f"{path}: no such settings file; make it, or unset {SITE_VARIABLE}") from None
         return None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
