@@ -25,6 +25,7 @@ from edge.run import open_recogniser
 from edge.settings.settings import Speech
 from edge.supervisor import Patience, Supervisor, Worker
 from edge.worker import start_worker
+from tests.soak.live_run import LiveRun
 from tests.soak.scene import CLIP
 
 _SAY_PARAMETERS = "import sys, vosk; vosk.SetLogLevel(0); vosk.Model(sys.argv[1])"
@@ -89,31 +90,41 @@ def test_a_search_that_is_far_too_narrow_hears_less(greedy: Path) -> None:
     assert [word.text for word in wide] != [word.text for word in narrow]
 
 
-def test_the_worker_of_a_live_run_decodes_with_what_is_set(greedy: Path) -> None:
-    texts = []
-    with tuned_model(greedy, _NARROW.decoder) as tuned:
-        for folder in (greedy, greedy, tuned):
-            words = SpeechProcess()
-            given = {"model": str(greedy), "tuned": str(folder)}
-            rings = (words.sound, words.words_ring)
-            start = lambda given=given, rings=rings: start_worker("words", "edge.perceive.speech_worker", given, rings)  # noqa: E731
-            supervisor = Supervisor([Worker("words", start, words.words_ring, Patience(60, 60, 10, None))])
-            supervisor.start()
-            try:
-                until_s = time.monotonic() + 60
-                while words.trouble and time.monotonic() < until_s:
-                    time.sleep(0.02)
-                with MediaFile(CLIP) as clip:
-                    for sample in clip.samples():
-                        if isinstance(sample, AudioBlock) and sample.captured_ns <= 8e9:
-                            words.feed(sample)
-                            last_ns = sample.captured_ns
-                assert words.wait_until_heard(last_ns, 60)
-                texts.append(" ".join(word.text for word in words.words(0)))
-            finally:
-                supervisor.stop()
-    assert len(texts[0].split()) > 10
-    assert texts[0] == texts[1] != texts[2]
+@pytest.mark.parametrize(("tuned", "trouble"), [("good", None), ("bad", "recogniser cannot load its model")])
+def test_the_worker_of_a_live_run_loads_the_tuned_model(
+    tuned: str, trouble: str | None, greedy: Path, tmp_path: Path
+) -> None:
+    """And not the model that it is named after in messages."""
+    with tuned_model(greedy, _NARROW.decoder) as good:
+        words = SpeechProcess()
+        given = {"model": str(greedy), "tuned": str(good if tuned == "good" else tmp_path)}
+        rings = (words.sound, words.words_ring)
+        start = lambda: start_worker("words", "edge.perceive.speech_worker", given, rings)  # noqa: E731
+        supervisor = Supervisor([Worker("words", start, words.words_ring, Patience(60, 60, 10, None))])
+        supervisor.start()
+        try:
+            until_s = time.monotonic() + 60
+            while words.trouble in ("recogniser loading", "recogniser starting") and time.monotonic() < until_s:
+                time.sleep(0.02)
+            assert words.trouble == trouble
+        finally:
+            supervisor.stop()
+
+
+def test_a_live_run_leaves_no_links_behind(tmp_path: Path) -> None:
+    scratch = tmp_path / "run"
+    scratch.mkdir()
+    environment = {"RUNTIME_DIRECTORY": f"{scratch}:/elsewhere", "M3ER_SPEECH__BEAM": "9"}
+    options = ("--camera", "none", "--mic", "nobody's", "--stt-model", VOSK_TINY_EN.name)
+    with LiveRun(tmp_path, *options, environment=environment) as run:
+        run.wait_for_readings(2, 30)
+        (links,) = scratch.iterdir()
+        conf = (links / VOSK_TINY_EN.name / "conf" / "model.conf").read_text()
+        (words,) = (process for process in run.processes() if process.name == "m3er-words")
+        given = Path(f"/proc/{words.pid}/cmdline").read_text()
+    assert "--beam=9\n" in conf and "--beam=12" not in conf
+    assert str(links) in given
+    assert list(scratch.iterdir()) == []
 
 
 def test_limits_that_contradict_the_models_do_not_end_the_process(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge import run
+from edge.bundle import DEFAULT as DEFAULT_BUNDLE
+from edge.bundle import open_bundle
 from edge.errors import M3erError
 from edge.settings.environment import SITE_VARIABLE, variable_name
 from edge.settings.flags import from_flags
@@ -92,7 +95,7 @@ def test_the_later_layer_wins_and_says_so(
         words = [word for key, value in typed.items() for word in (_FLAGS[key], value)]
         result = merge_settings(flags(*words), environment | {SITE_VARIABLE: str(site_file)})
         default = Settings(nets=result.settings.nets)
-        assert (result.board, result.board_is_known_by) == ("board", f"{site_file}:1")
+        assert (result.board, result.known_by) == ("board", f"{site_file}:1")
         for key in LEAVES:
             origin = result.where(key)
             if key in typed:
@@ -266,3 +269,19 @@ def test_an_unknown_board_is_refused_with_where_it_was_asked_for(place: str) -> 
 )
 def test_passwords_are_hidden(text: str, shown: str) -> None:
     assert hidden(text) == shown
+
+
+def test_a_bundle_that_lacks_what_a_detected_board_suggests_runs_all_the_same(tmp_path: Path) -> None:
+    tree = tmp_path / "proc/device-tree"
+    tree.mkdir(parents=True)
+    (tree / "compatible").write_text("raspberrypi,5-model-b\0")
+    bundle = open_bundle(DEFAULT_BUNDLE)
+    kept = [net for net in bundle.manifest.nets if net.net != "face" or net.engine == "onnx"]
+    bundle = replace(bundle, manifest=bundle.manifest.model_copy(update={"nets": kept}))
+    nothing = {SITE_VARIABLE: os.devnull}
+    detected = merge_settings(environment=nothing, root=tmp_path)
+    assert detected.board == "raspberry-pi-5"
+    assert set(detected.settings_for(bundle).nets) == {"speech", "text", "fusion"}
+    for asked in ({"M3ER_BOARD": "raspberry-pi-5"}, {"M3ER_NETS__FACE__ENGINE": "litert"}):
+        merged = merge_settings(environment=nothing | asked, root=tmp_path)
+        assert "face" in merged.settings_for(bundle).nets, "what somebody asked for must not be left out unsaid"

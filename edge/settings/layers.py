@@ -6,7 +6,7 @@ are laid over each other key by key; a list is replaced as a whole.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pydantic import Field
 from edge.board import Board, board_file, read_profile
 from edge.bundle import Bundle, NetName
 from edge.errors import M3erError
-from edge.settings.detect import detect
+from edge.settings.detect import Detected, detect
 from edge.settings.environment import SITE_VARIABLE, from_environment
 from edge.settings.problems import check
 from edge.settings.schema import leaves
@@ -45,23 +45,37 @@ class Layer:
     where: Callable[[Key], str]
 
 
+_NOTHING = Layer({}, lambda _key: "")
+
+
 @dataclass(frozen=True)
 class Merged:
     """The settings of a run.
 
     Attributes:
-        board: the board's name, ``""`` for none; and how that is known.
+        profile: of the board; None: no board's.
+        known_by: how it is known which board this is, in words.
         guessed: nets that were chosen by nothing but the profile of a board that was detected.
         layer: what each setting came from, by its key; what is not here has its default.
         warnings: to be told once.
     """
 
     settings: Settings
-    board: str
-    board_is_known_by: str
+    profile: Path | None
+    known_by: str
     guessed: Sequence[NetName]
     layer: Mapping[tuple[str, ...], Layer]
-    warnings: Sequence[str] = field(default=())
+    warnings: Sequence[str] = ()
+
+    @property
+    def board(self) -> str:
+        """The board's name; empty for none."""
+        return "" if self.profile is None else self.profile.stem
+
+    @property
+    def board_in_words(self) -> str:
+        """Which it is, and how that is known."""
+        return f"{self.board or 'none'}, {self.known_by}"
 
     def where(self, key: tuple[str, ...]) -> str:
         """Where a setting came from."""
@@ -75,11 +89,6 @@ class Merged:
         lacking = [name for name in self.guessed if not _holds(bundle, name, self.settings.nets[name])]
         nets = {name: choice for name, choice in self.settings.nets.items() if name not in lacking}
         return self.settings.model_copy(update={"nets": nets})
-
-    @property
-    def board_in_words(self) -> str:
-        """Which it is, and how that is known."""
-        return f"{self.board or 'none'}, {self.board_is_known_by}"
 
 
 def merge_settings(
@@ -95,41 +104,39 @@ def merge_settings(
     Raises:
         M3erError: a layer holds something that is no setting, or is out of range; with its place.
     """
-    variables, warnings = from_environment(os.environ if environment is None else environment)
-    site = _site(os.environ if environment is None else environment)
-    layers = [layer for layer in (site, Layer(variables.values, variables.where), flags) if layer is not None]
+    environment = os.environ if environment is None else environment
+    variables, warnings = from_environment(environment)
+    layers = [_site(environment), Layer(variables.values, variables.where), flags or _NOTHING]
     for layer in layers:
         check(Asked, layer.values, layer.where, may_lack=True)
     asked = next((layer for layer in reversed(layers) if "board" in layer.values), None)
-    if asked is None:
-        found = detect(root)
-        name, known_by = found.board, found.by
-    else:
-        name, known_by = str(asked.values["board"]), asked.where(("board",))
-    of_board = None if name is None else _of_board(name, known_by)
-    layers = [layer for layer in (of_board, *layers) if layer is not None]
+    found = detect(root) if asked is None else Detected(str(asked.values["board"]), asked.where(("board",)))
+    board = _NOTHING if found.board is None else _of_board(found.board, found.by)
+    layers.insert(0, board)
+    settings, top = _laid_over(layers)
+    engine_and_precision = [(net, top["nets", net, "engine"], top["nets", net, "precision"]) for net in settings.nets]
+    guessed = [net for net, *both in engine_and_precision if asked is None and both == [board, board]]
+    profile = None if found.board is None else board_file(found.board)
+    return Merged(settings, profile, found.by, guessed, top, warnings)
+
+
+def _laid_over(layers: Sequence[Layer]) -> tuple[Settings, dict[tuple[str, ...], Layer]]:
+    """The settings, and the uppermost layer that has each. Raises M3erError where something is still missing."""
     values: dict[str, Any] = {}
     top: dict[tuple[str, ...], Layer] = {}
     for layer in layers:
         _lay_over(values, layer.values)
-        for key, _ in leaves(Settings):
-            if _set_in(layer.values, key):
-                top[key] = layer
-    for identity in ("board", "name", "compatible"):
-        values.pop(identity, None)
+        top |= {key: layer for key, _ in leaves(Settings) if _set_in(layer.values, key)}
+    for identity in Asked.model_fields.keys() | Board.model_fields.keys():
+        if identity not in Settings.model_fields:
+            values.pop(identity, None)
 
     def last_set(key: Key) -> str:
+        """Of what is missing: where the table stands that it belongs in."""
         return next((layer.where(key) for layer in reversed(layers) if _set_in(layer.values, key[:2])), DEFAULT)
 
     check(Settings, values, last_set)
-    board = "" if name is None else board_file(name).stem
-    settings = Settings.model_validate(values)
-    guessed = [
-        net
-        for net in settings.nets
-        if asked is None and top["nets", net, "engine"] is top["nets", net, "precision"] is of_board
-    ]
-    return Merged(settings, board, known_by, guessed, top, warnings)
+    return Settings.model_validate(values), top
 
 
 def _holds(bundle: Bundle, net: NetName, choice: NetChoice) -> bool:
@@ -147,7 +154,7 @@ def _of_board(name: str, asked_by: str) -> Layer:
     return Layer(file.values, file.where)
 
 
-def _site(environment: Mapping[str, str]) -> Layer | None:
+def _site(environment: Mapping[str, str]) -> Layer:
     named = environment.get(SITE_VARIABLE)
     path = Path(named) if named else SITE_FILE
     try:
@@ -155,7 +162,7 @@ def _site(environment: Mapping[str, str]) -> Layer | None:
     except FileNotFoundError:
         if named:
             raise M3erError(f"{path}: no such settings file; make it, or unset {SITE_VARIABLE}") from None
-        return None
+        return _NOTHING
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise M3erError(f"{path}: cannot be read ({why}); mend its owner or mode") from None
