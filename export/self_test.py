@@ -1,10 +1,14 @@
-"""``m3er-export self-test``: store inputs and this machine's answers in a bundle that was made before."""
+"""``m3er-export self-test``: store inputs and this machine's answers in a bundle that was made before.
+
+For the bundle that ships, the readings of the sample clip as well.
+"""
 
 import argparse
 import shutil
 from pathlib import Path
 
 from edge.bundle import DEFAULT, SELFTEST, open_bundle
+from edge.selftest.clip import EXPECTED, write_expected
 from export.bundle_writer import add_self_test, take_place
 
 
@@ -22,4 +26,7 @@ def run(args: argparse.Namespace) -> int:
     add_self_test(part)
     take_place(part, args.bundle)
     print(f"Self-test: {args.bundle / SELFTEST}\nBundle: {open_bundle(args.bundle).id}")
+    if args.bundle.resolve() == DEFAULT.resolve():
+        write_expected(open_bundle(args.bundle))
+        print(f"Readings of the sample clip: {EXPECTED}")
     return 0
