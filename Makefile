@@ -11,18 +11,23 @@ MINUTES ?= 20
 LIVE_PACKAGES   := portaudio19-dev gcc python3-dev
 TEST_PACKAGES   := espeak-ng mosquitto chromium pulseaudio pulseaudio-utils libasound2-plugins libasound2-dev python3-gi \
                    gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
-SYSTEM_PACKAGES := python3-venv $(LIVE_PACKAGES) $(TEST_PACKAGES)
+ARM64_PACKAGES  := qemu-user-static mmdebstrap binfmt-support
+SYSTEM_PACKAGES := python3-venv $(LIVE_PACKAGES) $(TEST_PACKAGES) $(ARM64_PACKAGES)
 
-.PHONY: help run test live system lint train evaluate bench soak clip clean
+.PHONY: help run test test-arm64 live system lint train evaluate bench soak clip clean
 
 help:  ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(VENV)/.device  ## run the sample clip: readings in out/readings.jsonl, a picture in out/timeline.png
 	$(BIN)/m3er-edge run --input edge/samples/clip.mp4 --jsonl out/readings.jsonl --timeline out/timeline.png
 
 test: lint  ## set up the rest and run all tests
 	$(BIN)/python -m pytest
+
+test-arm64: $(VENV)/.everything  ## the boards' processors, emulated: sample clip and self-test as on x86 (root; DEB=… packages)
+	@$(call need,$(ARM64_PROGRAMS),$(ARM64_PACKAGES))
+	$(BIN)/python -m tests.arm64.arm64 --out out/arm64.json $(if $(DEB),--deb $(DEB))
 
 lint: $(VENV)/.everything
 	$(BIN)/ruff check .
@@ -71,6 +76,7 @@ $(VENV)/.live: $(VENV)/.device
 $(VENV)/.everything: $(VENV)/.live
 	@$(call need,command -v espeak-ng >/dev/null,espeak-ng)
 	@$(call wish,$(TEST_DEVICES),$(TEST_PACKAGES))
+	@$(call wish,$(ARM64_PROGRAMS),$(ARM64_PACKAGES))
 	$(PIP) --editable '.[live,export,bench,dev]'
 	@touch $@
 
@@ -78,6 +84,10 @@ $(VENV)/.everything: $(VENV)/.live
 TEST_DEVICES = for name in pulseaudio pactl chromium; do command -v $$name >/dev/null || exit 1; done; \
 	[ -x /usr/sbin/mosquitto ] && [ -e /usr/include/alsa/asoundlib.h ] && \
 	/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null
+
+# What arm64 programs are run with.
+ARM64_PROGRAMS = for name in qemu-aarch64-static mmdebstrap; do command -v $$name >/dev/null || exit 1; done; \
+	[ -x /usr/sbin/update-binfmts ]
 
 # A Raspberry Pi's picamera2 comes from apt, to match its libcamera: where it is, the environment sees it.
 SITE = $(shell $(PYTHON) -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("picamera2"))' && echo --system-site-packages)
@@ -91,7 +101,7 @@ endef
 
 # $(call need,TEST,PACKAGES): install these packages of the system when TEST fails and we may; else say how.
 define need
-{ $(1); } || { \
+( $(1) ) || { \
 	if command -v apt-get >/dev/null && { [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; then $(MAKE) system SYSTEM_PACKAGES="$(2)"; \
 	else echo "$(2) missing: run 'make system' (needs root), or install its like" >&2; exit 1; fi; }
 endef

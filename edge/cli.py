@@ -8,6 +8,7 @@ from edge.command_line import run_command
 from edge.doctor import doctor
 from edge.log import start_logging
 from edge.models import models
+from edge.selftest import selftest
 from edge.settings import show
 
 
@@ -23,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
             ("bench", bench, "measure what each net costs on this board, and choose"),
             ("models", models, "list the models there are, and fetch public ones"),
             ("doctor", doctor, "say what works on this machine, what does not, and what to do"),
+            ("selftest", selftest, "prove that the answers are right on this machine, and write a report to send back"),
             ("replay", replay, "show a readings file once more: on the terminal, on the page, as a picture"),
             ("schema", schema, "print the JSON schema of a reading"),
         ),

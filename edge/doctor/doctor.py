@@ -116,6 +116,14 @@ def _in_lanes(lanes: Sequence[Lane]) -> Iterator[Finding]:
 
 
 def print_findings(findings: Sequence[Finding], console: Console) -> None:
+    """A line each, and a last one that counts."""
+    print_lines(findings, console)
+    counts = [(state, sum(finding.state == state for finding in findings)) for state in ("fault", "warning")]
+    counted = " and ".join(f"{n} {state}{'s' if n > 1 else ''}" for state, n in counts if n)
+    _print_plain(console, f"\n{counted}." if counted else "\nEverything is well.")
+
+
+def print_lines(findings: Sequence[Finding], console: Console) -> None:
     """A line each, with what to do behind an arrow; a table without lines on a terminal, plain text elsewhere."""
     arrow = "->" if console.options.ascii_only else "→"
     rows = [(f.state, f.name, f"{f.said}\n{arrow} {f.do}" if f.do else f.said) for f in findings]
@@ -129,9 +137,6 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
         for state, name, said in rows:
             indent = "\n" + " " * (9 + wide + 2)
             _print_plain(console, f"{state:<9}{name:<{wide}}  {said.replace(chr(10), indent)}")
-    counts = [(state, sum(finding.state == state for finding in findings)) for state in ("fault", "warning")]
-    counted = " and ".join(f"{n} {state}{'s' if n > 1 else ''}" for state, n in counts if n)
-    _print_plain(console, f"\n{counted}." if counted else "\nEverything is well.")
 
 
 def _print_plain(console: Console, line: str) -> None:
