@@ -24,7 +24,7 @@ from edge.publish.background import Background
 from edge.publish.timeline import draw_timeline
 from edge.reading import Reading
 from edge.runtime import Runtime
-from edge.worker import name_process
+from edge.worker import forbid_core_files, name_process
 
 NONE = "none"
 _TIMELINE_READINGS = 2400
@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 def run_live(args: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C. No fault of a device ends it."""
     name_process("m3er-edge")
+    forbid_core_files()
     log = LogThread()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

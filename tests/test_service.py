@@ -130,7 +130,7 @@ def test_a_program_in_it_can_do_what_it_must_and_nothing_else(machine: SystemdMa
         "choose cores": "allowed",
         "no new privileges": 1,
         "capabilities": 0,
-        "core file bytes": 0,
+        "core file bytes": 1,
     }
 
 
