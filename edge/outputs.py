@@ -96,6 +96,7 @@ class Outputs:
     def __init__(
         self, args: argparse.Namespace, labels: Sequence[str], hop_s: float, title: str, total_s: float | None = None
     ) -> None:
+        recording = getattr(args, "record", None) is not None
         self.local: list[tuple[str, Publisher]] = []
         self.remote: list[tuple[str, Publisher]] = []
         self.page = open_page(args, labels, hop_s, title)
@@ -106,7 +107,7 @@ class Outputs:
                 self.local.append((str(args.jsonl), JsonLines(args.jsonl)))
             for url in args.publish:
                 self.remote.append((url.partition(":")[0], open_destination(url, labels, hop_s, args.page_token)))
-            self.local.append(("the terminal", Terminal(labels, total_s=total_s)))
+            self.local.append(("the terminal", Terminal(labels, total_s=total_s, recording=recording)))
         except M3erError:
             for _, publisher in [*self.local, *self.remote]:
                 publisher.close()

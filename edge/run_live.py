@@ -21,8 +21,10 @@ from edge.memory import MOST_EVER, resident_mb
 from edge.models.find import best_speech_model, find_speech_model
 from edge.outputs import Outputs, show_on
 from edge.publish.background import Background
+from edge.publish.publisher import RECORDING
 from edge.publish.timeline import draw_timeline
 from edge.reading import Reading
+from edge.record import Recorder
 from edge.runtime import Runtime
 from edge.worker import forbid_core_files, name_process
 
@@ -62,7 +64,10 @@ def run_live(args: argparse.Namespace) -> int:
             *(camera or NONE, microphone or NONE, model.name if model and microphone else NONE, live.detector),
             f", page at {out.page.url}" if out.page is not None else "",
         )
-        trouble = ""
+        if args.record is not None:
+            open_things.callback(Recorder(args.record, *live.devices.readers()).close)
+        mark = f"{RECORDING}; " if args.record is not None else ""
+        trouble = None
         watch = show_on(out.page) if out.page is not None and args.page_video else None
         for reading in live.readings(stop.is_set, watch):
             for place in places:
@@ -73,7 +78,7 @@ def run_live(args: argparse.Namespace) -> int:
             manager.alive()
             if (now := live.devices.trouble()) != trouble:
                 trouble = now
-                manager.status(trouble or "all devices give samples")
+                manager.status(mark + (trouble or "all devices give samples"))
         manager.stopping()
     if args.timeline is not None and kept:
         draw_timeline(list(kept), args.timeline, title="m3er-edge, live")

@@ -7,14 +7,17 @@ as the service is (tests/test_service.py): what it must not do, it does not even
 import itertools
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from edge.capture.media_file import MediaFile
@@ -76,7 +79,7 @@ def watch(folder: Path, *options: str) -> Trace:
     command += ["--jsonl", str(readings), *options]
     with FifoMicrophone() as microphone:
         environment = {**os.environ, **microphone.environment, "HOME": str(home), "TMPDIR": str(home)}
-        environment |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "STATE_DIRECTORY": str(home)}
         run = subprocess.Popen(
             [*traced(folder), *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=home
         )
@@ -106,6 +109,38 @@ def test_a_whole_run_opens_no_socket_and_writes_nothing_but_readings(tmp_path: P
     assert str(tmp_path / "readings.jsonl") in seen.opened  # it is seen at all
     assert ways_out(seen, tmp_path / "readings.jsonl") == []
     assert list((tmp_path / "home").rglob("*")) == []
+
+
+def test_a_run_that_records_is_noticed(tmp_path: Path) -> None:
+    if reason := alsa_microphone.missing():
+        pytest.skip(reason)
+    found = ways_out(watch(tmp_path, "--record", "recording"), tmp_path / "readings.jsonl")
+    assert any("opened for writing" in line and line.endswith(".mkv") for line in found), found
+    assert any(line.startswith(r"b'\xff\xd8\xff' to ") for line in found), found
+
+
+def test_a_crash_leaves_no_core_file(tmp_path: Path) -> None:
+    """Which would hold the rings' pictures and sound."""
+    if (most := resource.getrlimit(resource.RLIMIT_CORE)[1]) == 0:
+        pytest.skip("core files are forbidden here already")
+    allowed = partial(resource.setrlimit, resource.RLIMIT_CORE, (most, most))
+    command = [sys.executable, "-m", "edge.cli", "run", "--camera", str(CLIP), "--jsonl", "readings.jsonl"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tmp_path, preexec_fn=allowed
+    ) as run:
+        try:
+            until_s = time.monotonic() + 30
+            while not (tmp_path / "readings.jsonl").exists() and time.monotonic() < until_s:
+                time.sleep(0.1)
+            family = [psutil.Process(run.pid), *psutil.Process(run.pid).children()]
+            limits = [process.rlimit(psutil.RLIMIT_CORE)[1] for process in family]
+            for process in reversed(family):
+                process.send_signal(signal.SIGABRT)
+            assert run.wait(10) == -signal.SIGABRT
+        finally:
+            run.kill()
+    assert len(family) == 4 and limits == [1] * 4
+    assert [path.name for path in tmp_path.iterdir()] == ["readings.jsonl"]
 
 
 JPEG = "cv2.imencode('.jpg', np.random.default_rng(0).integers(0, 255, (99, 99, 3), np.uint8))[1].tobytes()"

@@ -200,12 +200,13 @@ def test_live_table_is_redrawn_seldom_and_ends_with_the_last_reading() -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(any_reading, st.none() | st.floats(0.1, 1e6))
-def test_any_reading_fits_the_terminal(reading: Reading, total_s: float | None) -> None:
+@given(any_reading, st.none() | st.floats(0.1, 1e6), st.booleans())
+def test_any_reading_fits_the_terminal(reading: Reading, total_s: float | None, recording: bool) -> None:
     console = Console(file=io.StringIO(), width=100, color_system=None)
     with console.capture() as capture:
-        console.print(reading_table(reading, LABELS, total_s))
+        console.print(reading_table(reading, LABELS, total_s, recording))
     rows = capture.get().split("\n")
+    assert ("RECORDING picture and sound" in rows[0]) is recording
     assert len(rows) < 24 and max(cell_len(row) for row in rows) <= 80
     assert reading_line(reading).isprintable()
 
