@@ -51,6 +51,7 @@ $node
 END
   mknod -m 666 dev/$name c $major $minor
 done
+mount --make-rshared .  # as everywhere: systemd hands a service its credentials by a mount that is seen by all
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 ln -s /proc/self/fd/0 dev/stdin
