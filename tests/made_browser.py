@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make test` installs it")
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, sync_playwright
 from playwright.sync_api import Page as Tab
 
 Scheme = Literal["light", "dark"]
@@ -61,15 +61,19 @@ class Watched:
         self.tab.set_default_timeout(10_000)
         self.complaints: list[str] = []
         self.asked: list[str] = []
-        self.tab.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        self.tab.on("console", self._hear)
         self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.tab.on("request", lambda request: self.asked.append(request.url))
         self.tab.on("websocket", lambda socket: self.asked.append(socket.url))
         self.tab.add_init_script(_WATCH)
 
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.text} {message.location['url']}")
+
     def check(self, url: str) -> None:
         """It had nothing to complain of, and asked nobody else."""
-        assert not self.complaints
+        assert not self.complaints, self.complaints
         host = url.split("/")[2]
         assert self.asked and {url.split("/")[2] for url in self.asked} == {host}
 
