@@ -53,8 +53,8 @@ class Rosbridge:
     """Publishes each reading on the topics of ``ros_messages.ROS_TOPICS``, through rosbridge's protocol, version 2.
 
     It connects when a reading comes, and advertises the topics once a connection. rosbridge acknowledges nothing, so
-    each reading is followed by a WebSocket ping: the server answers in order, and its pong says that it has read what
-    came before. A reading whose ``publish`` raised may have reached the server nevertheless, when the connection broke
+    each reading is followed by a WebSocket ping: the server answers in order, and its pong says that what came before
+    has reached it; rosbridge_suite hands it to ROS within milliseconds, from a queue that it empties when we leave. A reading whose ``publish`` raised may have reached the server nevertheless, when the connection broke
     between the two, and is then published again: its ``sequence`` tells. What the server says of errors is logged once.
 
     Args:
