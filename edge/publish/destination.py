@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 from edge.errors import M3erError
 from edge.publish.publisher import Publisher
 
-SCHEMES = ("jsonl", "mqtt", "mqtts", "rosbridge", "rosbridges", "ws")
+SCHEMES = ("jsonl", "mqtt", "mqtts", "rosbridge", "rosbridges", "ws", "zenoh")
 PAGE_ADDRESS, PAGE_PORT = "127.0.0.1", 8710
 HELP = (
     "where readings go: jsonl:FILE (goes on in the file, rotated at 64 MB), mqtt://HOST, mqtts://HOST, "
-    "rosbridge://HOST or ws://ADDRESS:PORT (the page); may be given several times"
+    "rosbridge://HOST, zenoh://HOST or ws://ADDRESS:PORT (the page); may be given several times"
 )
 
 
@@ -46,6 +46,10 @@ def open_destination(url: str, labels: Sequence[str], hop_s: float, token: str |
         from edge.publish.rosbridge import Rosbridge
 
         return Rosbridge(url, labels)
+    if scheme == "zenoh":
+        from edge.publish.zenoh import Zenoh
+
+        return Zenoh(url)
     from edge.publish.page import Page
 
     address, port = page_address(rest.removeprefix("//").rstrip("/"))
