@@ -87,7 +87,8 @@ class Zenoh:
             until_s = time.monotonic() + _CONNECT_S
             while not _is_connected(session) and time.monotonic() < until_s:  # those near by answer one after another
                 time.sleep(_LOOK_S)
-            _log.info("%s: readings go to %s", self._server, self._key)
+            if _is_connected(session):
+                _log.info("%s: readings go to %s", self._server, self._key)
         return self._session, self._publisher
 
     def _config(self) -> "zenoh.Config":
