@@ -10,7 +10,6 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 from edge.board import Board, read_board
 from edge.bundle import open_bundle
@@ -18,7 +17,7 @@ from edge.health import ServiceManager
 from edge.live_runtime import open_live
 from edge.log import LogThread
 from edge.memory import MOST_EVER, resident_mb
-from edge.models.find import best_speech_model, find_speech_model
+from edge.models.find import named_or_best_speech_model
 from edge.outputs import Outputs, show_on
 from edge.publish.background import Background
 from edge.publish.publisher import RECORDING
@@ -49,7 +48,7 @@ def run_live(args: argparse.Namespace) -> int:
     with ExitStack() as open_things:
         bundle = open_bundle(args.bundle)
         board = read_board(args.board) if args.board is not None else Board()
-        model = None if args.stt_model == NONE else _speech_model(args.stt_model)
+        model = None if args.stt_model == NONE else named_or_best_speech_model(args.stt_model)
         camera = None if args.camera == NONE else args.camera or "0"
         microphone = None if args.mic == NONE else args.mic or "default"
         out = Outputs(args, bundle.manifest.labels, bundle.manifest.hop_s, "live")
@@ -92,10 +91,6 @@ def _close_all(places: list[Background]) -> None:
     with ThreadPoolExecutor(len(places)) as threads:
         for place in places:
             threads.submit(place.close, _LAST_WRITES_S)
-
-
-def _speech_model(name_or_path: str | None) -> Path:
-    return best_speech_model() if name_or_path is None else find_speech_model(name_or_path)
 
 
 def _summary(args: argparse.Namespace, runtime: Runtime, detector: str, dropped: int) -> str:
