@@ -50,6 +50,22 @@ def page(readings: list[Reading]) -> Iterator[Page]:
     page.close()
 
 
+def test_a_run_that_records_is_seen_to_do_so(page: Page, watched: Watched, readings: list[Reading]) -> None:
+    watched.tab.goto(page.url)
+    expect(watched.tab.locator("#link-text")).to_have_text("connected")
+    expect(watched.tab.locator("#recording")).to_be_hidden()
+    recorded = Page(list(readings[0].probabilities), HOP_S, port=0, recording=True)
+    try:
+        watched.tab.goto(recorded.url)
+        mark = watched.tab.locator("#recording")
+        expect(mark).to_be_visible()
+        expect(mark).to_have_text("RECORDING picture and sound")
+        expect(mark).to_have_css("background-color", "rgb(176, 0, 32)")
+        expect(mark).to_be_in_viewport()
+    finally:
+        recorded.close()
+
+
 def test_a_person_sees_the_clip_as_it_runs(page: Page, watched: Watched, readings: list[Reading]) -> None:
     tab, published_s = watched.tab, {}
     tab.goto(page.url)

@@ -17,13 +17,16 @@ HELP = (
 )
 
 
-def open_destination(url: str, labels: Sequence[str], hop_s: float, token: str | None = None) -> Publisher:
+def open_destination(
+    url: str, labels: Sequence[str], hop_s: float, token: str | None = None, recording: bool = False
+) -> Publisher:
     """The publisher behind an URL. What it needs is imported only here: most runs need none of it.
 
     Args:
         labels: the bundle's emotions.
         hop_s: seconds from reading to reading.
         token: what visitors of the page must bring.
+        recording: picture and sound are written somewhere, which they must see.
 
     Raises:
         M3erError: the URL names nothing that we know, or is malformed; or there it plainly cannot work.
@@ -57,7 +60,7 @@ def open_destination(url: str, labels: Sequence[str], hop_s: float, token: str |
     from edge.publish.page import Page
 
     address, port = page_address(rest.removeprefix("//").rstrip("/"))
-    return Page(labels, hop_s, address, port, token)
+    return Page(labels, hop_s, address, port, token, recording=recording)
 
 
 def page_address(text: str) -> tuple[str, int]:

@@ -11,6 +11,8 @@ export function setUp(config) { // once the page knows what there is to show
   say(byId("title"), config.title);
   document.body.classList.toggle("video", config.video);
   byId("picture").hidden = !config.video;
+  say(byId("recording"), config.recording);
+  byId("recording").hidden = !config.recording;
   for (const id of ["emotions", "modalities", "correlations"]) byId(id).replaceChildren();
   for (const label of config.labels) {
     const row = make("li", "", byId("emotions"));
