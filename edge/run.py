@@ -20,7 +20,7 @@ from edge.errors import M3erError
 from edge.live import Watch
 from edge.log import FORM_VARIABLE, log_form, start_logging
 from edge.memory import MOST_EVER, resident_mb
-from edge.models import VOSK_TINY_EN
+from edge.models import BEST, VOSK_TINY_EN
 from edge.models.find import find_speech_model
 from edge.outputs import Outputs, add_output_arguments, check_outputs, show_on
 from edge.perceive.decoder import tuned_model
@@ -34,7 +34,7 @@ from edge.run_live import run_live
 from edge.runtime import Runtime, StepCost
 from edge.settings.flags import from_flags
 from edge.settings.layers import Merged, merge_settings
-from edge.settings.settings import BEST, NONE, Speech
+from edge.settings.settings import NONE, Speech
 
 _LAST_READINGS_S = 10.0
 """How long a file's last readings may take to their places."""
@@ -86,6 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_output_arguments(parser)
     parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FOLDER",
+        help="for developers: write picture and sound of the devices to files; off unless given",
+    )
+    parser.add_argument(
         "--log", choices=("text", "json"), help="how the log on stderr is written (default: M3ER_LOG, or text)"
     )
 
@@ -100,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
         raise M3erError(f"--input and --{live[0]}: name a file, or devices, not both")
     if args.realtime and args.input is None:
         raise M3erError("--realtime is for a file: name it with --input")
+    if args.record is not None and args.input is not None:
+        raise M3erError("--record is for devices; the file that --input names is a recording already")
     merged = settings_of(args)
     if args.input is None:  # a trial with a file must not reach who listens to the robot
         output = merged.settings.output

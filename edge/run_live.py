@@ -10,23 +10,24 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 from edge.bundle import open_bundle
 from edge.health import ServiceManager
 from edge.live_runtime import open_live
 from edge.log import LogThread
 from edge.memory import MOST_EVER, resident_mb
-from edge.models.find import best_speech_model, find_speech_model
+from edge.models.find import find_speech_model
 from edge.outputs import Outputs, show_on
 from edge.publish.background import Background
+from edge.publish.publisher import RECORDING
 from edge.publish.timeline import draw_timeline
 from edge.reading import Reading
+from edge.record import Recorder
 from edge.runtime import Runtime
 from edge.settings.layers import Merged
 from edge.settings.problems import hidden
-from edge.settings.settings import BEST, NONE
-from edge.worker import name_process
+from edge.settings.settings import NONE
+from edge.worker import forbid_core_files, name_process
 
 _TIMELINE_READINGS = 2400
 """A picture of a live run shows its last twenty minutes: memory must not grow."""
@@ -38,6 +39,7 @@ _log = logging.getLogger(__name__)
 def run_live(args: argparse.Namespace, merged: Merged) -> int:
     """Run until SIGTERM or Ctrl-C. No fault of a device ends it."""
     name_process("m3er-edge")
+    forbid_core_files()
     log = LogThread()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -47,7 +49,7 @@ def run_live(args: argparse.Namespace, merged: Merged) -> int:
     with ExitStack() as open_things:
         bundle = open_bundle(args.bundle)
         settings = merged.settings_for(bundle)
-        model = None if settings.speech.model == NONE else _speech_model(settings.speech.model)
+        model = None if settings.speech.model == NONE else find_speech_model(settings.speech.model)
         camera = None if settings.camera.source == NONE else settings.camera.source
         microphone = None if settings.microphone.source == NONE else settings.microphone.source
         out = Outputs(args, bundle.manifest.labels, bundle.manifest.hop_s, "live")
@@ -61,7 +63,10 @@ def run_live(args: argparse.Namespace, merged: Merged) -> int:
             *(hidden(camera or NONE), microphone or NONE, model.name if model and microphone else NONE, live.detector),
             f", page at {out.page.url}" if out.page is not None else "",
         )
-        trouble = ""
+        if args.record is not None:
+            open_things.callback(Recorder(args.record, *live.devices.readers()).close)
+        mark = f"{RECORDING}; " if args.record is not None else ""
+        trouble = None
         watch = show_on(out.page) if out.page is not None and args.page_video else None
         for reading in live.readings(stop.is_set, watch):
             for place in places:
@@ -72,7 +77,7 @@ def run_live(args: argparse.Namespace, merged: Merged) -> int:
             manager.alive()
             if (now := live.devices.trouble()) != trouble:
                 trouble = now
-                manager.status(trouble or "all devices give samples")
+                manager.status(mark + (trouble or "all devices give samples"))
         manager.stopping()
     if args.timeline is not None and kept:
         draw_timeline(list(kept), args.timeline, title="m3er-edge, live")
@@ -86,10 +91,6 @@ def _close_all(places: list[Background]) -> None:
     with ThreadPoolExecutor(len(places)) as threads:
         for place in places:
             threads.submit(place.close, _LAST_WRITES_S)
-
-
-def _speech_model(name_or_path: str) -> Path:
-    return best_speech_model() if name_or_path == BEST else find_speech_model(name_or_path)
 
 
 def _summary(args: argparse.Namespace, runtime: Runtime, detector: str, dropped: int) -> str:

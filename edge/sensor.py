@@ -12,10 +12,11 @@ from pathlib import Path
 from edge.bundle import DEFAULT, open_bundle
 from edge.cores import check_cores
 from edge.live_runtime import open_live
-from edge.models.find import best_speech_model, find_speech_model
+from edge.models import BEST
+from edge.models.find import find_speech_model
 from edge.reading import Reading
 from edge.settings.layers import Layer, merge_settings
-from edge.settings.settings import BEST, NONE
+from edge.settings.settings import NONE
 
 _MOST_WAITING = 10
 """Readings that wait for a slow loop: five seconds at the usual pace."""
@@ -231,7 +232,7 @@ class Sensor:
         for warning in merged.warnings:
             _log.warning("%s", warning)
         asked = merged.settings.speech.model if self._speech_model == BEST else self._speech_model
-        model = None if asked is None or asked == NONE else _model_folder(asked)
+        model = None if asked is None or asked == NONE else find_speech_model(str(asked))
         with open_live(bundle, merged.settings_for(bundle), self._camera, self._microphone, model) as live:
             self._opened.set_result(None)
             for reading in live.readings(self._stop.is_set):
@@ -252,10 +253,6 @@ class Sensor:
         for waker in wakers:
             if waker.set_running_or_notify_cancel():  # its task may have been cancelled
                 waker.set_result(None)
-
-
-def _model_folder(name_or_path: str | Path) -> Path:
-    return best_speech_model() if name_or_path == BEST else find_speech_model(str(name_or_path))
 
 
 def _promise() -> "Future[None]":

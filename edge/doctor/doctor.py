@@ -14,8 +14,7 @@ from edge.bundle import DEFAULT
 from edge.doctor import checks_machine, checks_models, checks_sensors, checks_settings
 from edge.doctor.checks import Check, Finding, State, apart, as_json, guarded, worst
 from edge.errors import M3erError
-from edge.models.find import best_speech_model
-from edge.settings.settings import BEST, Settings
+from edge.settings.settings import Settings
 
 _LIMIT_S = 20.0
 """Of the whole; each check that may hang has a shorter one of its own."""
@@ -46,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     except M3erError:
         settings = Settings()  # what is wrong with them is a finding
     model = args.stt_model or settings.speech.model
-    asked = (args.bundle, str(best_speech_model()) if model == BEST else model, settings.faces.model or "", args.board)
+    asked = (args.bundle, model, settings.faces.model or "", args.board)
     if args.json:
         findings = examine(*asked)
         print(as_json(findings))

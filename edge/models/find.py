@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from edge.errors import M3erError
-from edge.models import VOSK_TINY_EN
+from edge.models import BEST, VOSK_TINY_EN
 from edge.models.public import PUBLIC_MODELS, PublicModel
 from edge.perceive.face_detector import YUNET_FILE, find_yunet, model_folders
 
@@ -16,13 +16,15 @@ def find_speech_model(name_or_path: str) -> Path:
 
     Args:
         name_or_path: a path that exists is taken as it is. A name, such as ``vosk-tiny-en`` or that of any folder,
-            is looked for in `speech_model_places`.
+            is looked for in `speech_model_places`; ``best`` is `best_speech_model`.
 
     Raises:
         M3erError: it is nowhere; says where it was looked for, and how to get it or what is meant, if that is known.
     """
     if name_or_path and _exists(Path(name_or_path)):
         return Path(name_or_path)
+    if name_or_path == BEST:
+        return best_speech_model()
     if name_or_path == VOSK_TINY_EN.name:
         return VOSK_TINY_EN
     if not name_or_path or "/" in name_or_path:

@@ -13,13 +13,12 @@ from edge.capture.camera import HEIGHT_PX, WIDTH_PX
 from edge.capture.microphone import DEFAULT as DEFAULT_MICROPHONE
 from edge.engines.engine import EngineName, Precision, Provider
 from edge.errors import M3erError
+from edge.models import BEST
 from edge.perceive.face_tracker import DETECT_EVERY_S
 from edge.publish.destination import SCHEMES, page_address
 
 NONE = "none"
 """As a source or a model: there is none, and none is wanted."""
-BEST = "best"
-"""As a speech model: an English one that was fetched; else, and for a file, the small one that is shipped."""
 
 
 def _number_as_text(value: Any) -> Any:
