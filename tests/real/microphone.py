@@ -6,7 +6,6 @@ import tempfile
 import time
 import wave
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,13 +71,11 @@ class VirtualMicrophone:
         try:
             self.start_daemon()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.stop_playing()
         if self._daemon is not None:
             kill_child(self._daemon)

@@ -1,7 +1,6 @@
 """A real network camera on 127.0.0.1: MJPEG over HTTP, which can be made to fail in many ways while it runs."""
 
 import multiprocessing
-from types import TracebackType
 
 from tests.real.loopback_port import LoopbackPort
 from tests.real.mjpeg_server import Frames, Mode, serve
@@ -43,13 +42,11 @@ class MjpegCamera:
         try:
             self._ask(self._frames)
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._process.kill()
         self._process.join(_ANSWER_S)
         self._orders.close()
