@@ -8,6 +8,7 @@ from edge.command_line import run_command
 from edge.doctor import doctor
 from edge.log import start_logging
 from edge.models import models
+from edge.update import commands as bundle
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
             ("run", run, "watch and listen, and give readings"),
             ("bench", bench, "measure what each net costs on this board, and choose"),
             ("models", models, "list the models there are, and fetch public ones"),
+            ("bundle", bundle, "install, list, verify and roll back releases of the trained model; sign one"),
             ("doctor", doctor, "say what works on this machine, what does not, and what to do"),
             ("replay", replay, "show a readings file once more: on the terminal, on the page, as a picture"),
             ("schema", schema, "print the JSON schema of a reading"),

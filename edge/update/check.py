@@ -1,0 +1,146 @@
+"""Everything that a release must fulfil before a byte of it is written to a slot."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.board import Board
+from edge.bundle import MANIFEST, NETS, Manifest, open_bundle, read_manifest
+from edge.errors import M3erError
+from edge.nets import open_net
+from edge.update.archive import MOST_BYTES, ReleaseArchive
+from edge.update.durable import make_folder, sync_folder, write_new
+from edge.update.release import (
+    BUNDLE,
+    RELEASE,
+    RELEASE_BYTES,
+    SHIPPED_VERSION,
+    SIGNATURE,
+    SIGNATURE_BYTES,
+    Release,
+    read_release,
+    release_id,
+)
+from edge.update.slots import Installed
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+_MANIFEST_BYTES = 1024 * 1024
+_MANIFEST_NAME = f"{BUNDLE}/{MANIFEST}"
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A release whose maker is known and whose parts, as listed, are all there."""
+
+    release: Release
+    id: str
+    release_text: bytes
+    signature: bytes
+    manifest: Manifest
+    manifest_text: bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """Of all files, unpacked."""
+        files = sum(entry.bytes for entry in self.manifest.files.values())
+        return files + len(self.manifest_text) + len(self.release_text) + len(self.signature)
+
+
+def read_signed(archive: ReleaseArchive, keys: "Mapping[str, Ed25519PublicKey]") -> Signed:
+    """Believe the signature first, then what is signed, then what that vouches for.
+
+    Raises:
+        M3erError: why the file is refused.
+    """
+    from edge.update.signature import signer
+
+    where = str(archive.path)
+    text = archive.read(RELEASE, RELEASE_BYTES)
+    signature = archive.read(SIGNATURE, SIGNATURE_BYTES)
+    key = signer(text, signature, keys, where)
+    release = read_release(text, where)
+    if release.key != key:
+        raise M3erError(f"{where}: signed with key {key}, but says {release.key}; ask its maker for another")
+    manifest_text = archive.read(_MANIFEST_NAME, _MANIFEST_BYTES)
+    if hashlib.sha256(manifest_text).hexdigest() != release.manifest_sha256:
+        raise M3erError(f"{where}: {_MANIFEST_NAME}: altered, its checksum is not the release's; get the file again")
+    manifest = read_manifest(Path(where) / _MANIFEST_NAME, manifest_text)
+    if manifest.name != release.name:
+        raise M3erError(f"{where}: a release of {release.name} that holds a bundle named {manifest.name}")
+    _check_listed(archive, manifest)
+    return Signed(release, release_id(text), text, signature, manifest, manifest_text)
+
+
+def check_board(release: Release, board: Board, where: str) -> None:
+    """Raise M3erError if the release is for other boards."""
+    if release.boards and board.name not in release.boards:
+        this = f"this board is {board.name}" if board.name else "this board is not known, name it with --board"
+        raise M3erError(f"{where}: only for {', '.join(release.boards)}; {this}")
+
+
+def check_version(release: Release, installed: Installed | None, where: str) -> bool:
+    """Whether the release is newer than what is installed; False: it is the same.
+
+    Raises:
+        M3erError: it is older, or another one of the same version.
+    """
+    if installed is None:
+        return release.version > SHIPPED_VERSION
+    here = installed.release
+    if release.version > here.version:
+        return True
+    if (release.version, release.manifest_sha256) == (here.version, here.manifest_sha256):
+        return False
+    what = "another bundle of the same version as" if release.version == here.version else "older than"
+    raise M3erError(
+        f"{where}: version {release.version} is {what} the installed {here}; if you mean it, --allow-downgrade"
+    )
+
+
+def unpack(archive: ReleaseArchive, signed: Signed, folder: Path) -> None:
+    """Write a slot's content to a new folder; all of it is on the disk when this returns.
+
+    Raises:
+        M3erError: a file is not what the manifest says.
+        OSError: the disk.
+    """
+    make_folder(folder)
+    bundle = folder / BUNDLE
+    make_folder(bundle)
+    write_new(folder / RELEASE, [signed.release_text])
+    write_new(folder / SIGNATURE, [signed.signature])
+    write_new(bundle / MANIFEST, [signed.manifest_text])
+    folders = {bundle, folder}
+    for name, entry in signed.manifest.files.items():
+        path = bundle / name
+        for parent in [p for p in reversed(path.parents) if bundle in p.parents]:
+            make_folder(parent)
+            folders.add(parent)
+        write_new(path, archive.pieces(f"{BUNDLE}/{name}", entry))
+    for parent in sorted(folders, reverse=True):  # the deepest first
+        sync_folder(parent)
+
+
+def try_bundle(folder: Path, board: Board) -> Manifest:
+    """Open a bundle as the run will, on this very board. Raises M3erError if anything of it does not work."""
+    bundle = open_bundle(folder)
+    for name in NETS:
+        open_net(bundle, name, board)
+    return bundle.manifest
+
+
+def _check_listed(archive: ReleaseArchive, manifest: Manifest) -> None:
+    wanted = {f"{BUNDLE}/{name}": entry.bytes for name, entry in manifest.files.items()}
+    if sum(wanted.values()) > MOST_BYTES:
+        raise M3erError(f"{archive.path}: its files are larger than {MOST_BYTES >> 20} MB; no release is")
+    for name, size in wanted.items():
+        if name not in archive.sizes:
+            raise M3erError(f"{archive.path}: lacks {name}; get the file again")
+        if archive.sizes[name] != size:
+            raise M3erError(f"{archive.path}: {name} is not as large as the manifest says; get the file again")
+    for name in archive.sizes.keys() - wanted.keys() - {RELEASE, SIGNATURE, _MANIFEST_NAME}:
+        raise M3erError(f"{archive.path}: {name}: not in the manifest; get the file again")
