@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 from edge.board import Board, read_board
-from edge.errors import M3erError
 from edge.update.install import install, verify, verify_slot
 from edge.update.listing import print_list
 from edge.update.make_release import make_release

@@ -1,4 +1,4 @@
-"""Put a release into the slot that is not in use, whole and on the disk, then switch. Killed at any point: old or new."""
+"""Put a release into the slot that is not in use, then switch. Killed at any point: the old bundle, or the new."""
 
 import hashlib
 import os

@@ -75,7 +75,7 @@ class Slots:
     def current(self) -> SlotName | None:
         """The slot in use; None: the shipped bundle."""
         try:
-            found = _TARGET.fullmatch(os.readlink(self._link))
+            found = _TARGET.fullmatch(str(self._link.readlink()))
         except OSError:
             return None
         return None if found is None else "a" if found[1] == "a" else "b"
