@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 
 from edge.board import Board, read_board
-from edge.bundle import DEFAULT, open_bundle
+from edge.bundle import open_bundle
 from edge.capture.devices import print_devices
 from edge.capture.media_file import MediaFile
 from edge.capture.sample import AudioBlock, Frame
@@ -30,6 +30,7 @@ from edge.publish.timeline import TruthSpan, draw_timeline
 from edge.reading import Reading
 from edge.run_live import NONE, run_live
 from edge.runtime import Runtime, StepCost
+from edge.update.slots import bundle_in_use
 
 _LAST_READINGS_S = 10.0
 """How long a file's last readings may take to their places."""
@@ -53,9 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bundle",
         type=Path,
-        default=DEFAULT,
         metavar="DIR",
-        help="trained model (default: the one shipped)",
+        help="trained model (default: the one installed with m3er-edge bundle, or else the one shipped)",
     )
     parser.add_argument(
         "--board",
@@ -109,7 +109,7 @@ def _run_file(args: argparse.Namespace) -> int:
     readings: list[Reading] = []
     with ExitStack() as open_things:
         source = open_things.enter_context(MediaFile(args.input))
-        bundle = open_bundle(args.bundle)
+        bundle = open_bundle(args.bundle or bundle_in_use())
         board = read_board(args.board) if args.board is not None else Board()
         recogniser = open_recogniser(args.stt_model or VOSK_TINY_EN.name)
         if recogniser is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from edge.board import Board, read_board
 from edge.bundle import open_bundle
 from edge.health import ServiceManager
-from edge.live_runtime import open_live
+from edge.live_runtime import LiveRuntime, open_live
 from edge.log import LogThread
 from edge.memory import MOST_EVER, resident_mb
 from edge.models.find import best_speech_model, find_speech_model
@@ -24,6 +24,8 @@ from edge.publish.background import Background
 from edge.publish.timeline import draw_timeline
 from edge.reading import Reading
 from edge.runtime import Runtime
+from edge.update.live_bundle import LiveBundle
+from edge.update.slots import Slots, state_folder
 from edge.worker import name_process
 
 NONE = "none"
@@ -44,8 +46,9 @@ def run_live(args: argparse.Namespace) -> int:
     manager = ServiceManager()
     kept: deque[Reading] = deque(maxlen=_TIMELINE_READINGS if args.timeline is not None else 1)
     with ExitStack() as open_things:
-        bundle = open_bundle(args.bundle)
         board = read_board(args.board) if args.board is not None else Board()
+        live_bundle = LiveBundle(Slots(state_folder()), board, args.check) if args.bundle is None else None
+        bundle = open_bundle(args.bundle) if live_bundle is None else live_bundle.method.bundle
         model = None if args.stt_model == NONE else _speech_model(args.stt_model)
         camera = None if args.camera == NONE else args.camera or "0"
         microphone = None if args.mic == NONE else args.mic or "default"
@@ -54,14 +57,14 @@ def run_live(args: argparse.Namespace) -> int:
         open_things.callback(_close_all, places)
         # Ended before the last readings are written.
         live = open_things.enter_context(
-            open_live(bundle, board, camera, microphone, model, args.face_model, args.check)
+            open_live(live_bundle or bundle, board, camera, microphone, model, args.face_model, args.check)
         )
         _log.info(
             "camera %s, microphone %s, words by %s, faces by %s%s; Ctrl-C ends it",
             *(camera or NONE, microphone or NONE, model.name if model and microphone else NONE, live.detector),
             f", page at {out.page.url}" if out.page is not None else "",
         )
-        trouble = ""
+        status = ""
         watch = show_on(out.page) if out.page is not None and args.page_video else None
         for reading in live.readings(stop.is_set, watch):
             for place in places:
@@ -70,15 +73,22 @@ def run_live(args: argparse.Namespace) -> int:
             if reading.sequence == 0:
                 manager.ready()
             manager.alive()
-            if (now := live.devices.trouble()) != trouble:
-                trouble = now
-                manager.status(trouble or "all devices give samples")
+            if (now := _status(live)) != status:
+                status = now
+                manager.status(status)
         manager.stopping()
     if args.timeline is not None and kept:
         draw_timeline(list(kept), args.timeline, title="m3er-edge, live")
     log.finish(_LAST_WRITES_S)
     _last_words(_summary(args, live.runtime, live.detector, sum(place.dropped for place in places)))
     return 0
+
+
+def _status(live: LiveRuntime) -> str:
+    parts = [live.devices.trouble() or "all devices give samples"]
+    if live.live_bundle is not None and live.live_bundle.says:
+        parts.append(live.live_bundle.says)
+    return "; ".join(parts)
 
 
 def _close_all(places: list[Background]) -> None:

@@ -10,10 +10,12 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from edge.board import Board, read_board
-from edge.bundle import DEFAULT, open_bundle
+from edge.bundle import open_bundle
 from edge.live_runtime import open_live
 from edge.models.find import best_speech_model, find_speech_model
 from edge.reading import Reading
+from edge.update.live_bundle import LiveBundle
+from edge.update.slots import Slots, state_folder
 
 BEST = "best"
 _MOST_WAITING = 10
@@ -61,7 +63,8 @@ class Sensor:
         microphone: ``default``, a number or a piece of its name; None: neither voice nor words.
         speech_model: a Vosk model's folder or name; ``best``: an English one that was fetched, else the small one that
             is shipped; None: no words.
-        bundle: the folder of a trained model.
+        bundle: the folder of a trained model; None: the one installed with ``m3er-edge bundle``, which is kept up to
+            date, or else the one that is shipped.
         board: a profile's name or file, which says how each net runs; None: as the bundle's maker found best.
 
     Raises:
@@ -73,12 +76,12 @@ class Sensor:
         camera: int | str | None = 0,
         microphone: str | None = "default",
         speech_model: str | Path | None = BEST,
-        bundle: str | Path = DEFAULT,
+        bundle: str | Path | None = None,
         board: str | Path | None = None,
     ) -> None:
         self._camera = None if camera is None else str(camera)
         self._microphone, self._speech_model = microphone, speech_model
-        self._bundle, self._board = Path(bundle), board
+        self._bundle, self._board = bundle, board
         # A daemon, as the program may end without leaving `with`; its workers then end by themselves.
         self._thread = threading.Thread(target=self._run, name="m3er sensor", daemon=True)
         self._stop = threading.Event()
@@ -219,8 +222,10 @@ class Sensor:
         self._ended.set_result(None)
 
     def _live(self) -> None:
-        bundle = open_bundle(self._bundle)
         board = Board() if self._board is None else read_board(str(self._board))
+        bundle = (
+            open_bundle(Path(self._bundle)) if self._bundle is not None else LiveBundle(Slots(state_folder()), board)
+        )
         model = None if self._speech_model is None else _model_folder(self._speech_model)
         with open_live(bundle, board, self._camera, self._microphone, model) as live:
             self._opened.set_result(None)

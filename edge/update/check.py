@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.board import Board
-from edge.bundle import MANIFEST, NETS, Manifest, open_bundle, read_manifest
+from edge.bundle import MANIFEST, Manifest, open_bundle, read_manifest
 from edge.errors import M3erError
-from edge.nets import open_net
+from edge.m3er.check import Rule
+from edge.method import Method
 from edge.update.archive import MOST_BYTES, ReleaseArchive
 from edge.update.durable import make_folder, sync_folder, write_new
 from edge.update.release import (
@@ -127,10 +128,12 @@ def unpack(archive: ReleaseArchive, signed: Signed, folder: Path) -> None:
 
 def try_bundle(folder: Path, board: Board) -> Manifest:
     """Open a bundle as the run will, on this very board. Raises M3erError if anything of it does not work."""
-    bundle = open_bundle(folder)
-    for name in NETS:
-        open_net(bundle, name, board)
-    return bundle.manifest
+    return open_method(folder, board).bundle.manifest
+
+
+def open_method(folder: Path, board: Board, rule: Rule = "full") -> Method:
+    """A bundle, opened and tried on this very board. Raises M3erError if anything of it does not work."""
+    return Method(open_bundle(folder), rule, board)
 
 
 def _check_listed(archive: ReleaseArchive, manifest: Manifest) -> None:

@@ -9,7 +9,7 @@ from edge.board import Board, read_board
 from edge.update.install import install, verify, verify_slot
 from edge.update.listing import print_list
 from edge.update.make_release import make_release
-from edge.update.rollback import name_of, roll_back
+from edge.update.rollback import roll_back
 from edge.update.slots import Slots, state_folder
 
 KEYS = Path("/etc/m3er-edge/keys")
@@ -89,7 +89,7 @@ def _verify(args: argparse.Namespace, slots: Slots) -> None:
             print(f"{verify(Path(args.file), slots, args.keys, _board(args), Path(scratch))} would be installed")
         return
     verify_slot(slots, args.keys, _board(args))
-    print(f"{name_of(slots, slots.current())} is whole, and works here")
+    print(f"{slots.name_of(slots.current())} is whole, and works here")
 
 
 def _board(args: argparse.Namespace) -> Board:

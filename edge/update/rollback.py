@@ -3,7 +3,7 @@
 from edge.board import Board
 from edge.errors import M3erError
 from edge.update.check import try_bundle
-from edge.update.slots import SLOTS, Slots, locked
+from edge.update.slots import Slots, locked
 from edge.update.trial import SlotName, Trial
 
 _BY_HAND = "rolled back by hand"
@@ -23,29 +23,13 @@ def roll_back(slots: Slots, board: Board) -> str:
         )
     try:
         with locked(slots.slots / "lock", _ONE_INSTALLER_S):
-            before = _before(slots, current)
+            before = slots.before(current)
             try_bundle(slots.bundle(before), board)
             with slots.locked():
                 _switch(slots, current, before)
     except OSError as error:
         raise M3erError(f"{error.filename or slots.folder}: {error.strerror}; run this with sudo") from None
-    return name_of(slots, before)
-
-
-def name_of(slots: Slots, slot: SlotName | None) -> str:
-    """What is in a slot, for a person."""
-    there = slots.installed(slot)
-    return str(there.release) if there is not None else "the bundle that comes with the program"
-
-
-def _before(slots: Slots, current: SlotName) -> SlotName | None:
-    trial = slots.trial()
-    if trial is not None and trial.slot == current:
-        return slots.trusted()
-    (other,) = (slot for slot in SLOTS if slot != current)
-    if trial is not None and trial.slot == other and trial.failed is not None:
-        return None
-    return other if slots.installed(other) is not None else None
+    return slots.name_of(before)
 
 
 def _switch(slots: Slots, current: SlotName, before: SlotName | None) -> None:

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from edge.bundle import DEFAULT
 from edge.errors import M3erError
-from edge.update.durable import make_folder, replace_link
+from edge.update.durable import make_folder, replace_link, sync_folder
 from edge.update.release import BUNDLE, RELEASE, Release, read_release, release_id
 from edge.update.trial import SlotName, Trial, read_trial, write_trial
 
@@ -110,6 +110,23 @@ class Slots:
             return current
         return trial.previous if self.installed(trial.previous) is not None else None
 
+    def before(self, slot: SlotName) -> SlotName | None:
+        """What to go back to from a slot: never a release that has failed. None: the shipped bundle."""
+        trial = self.trial()
+        if trial is not None and trial.slot == slot:
+            return trial.previous if self.installed(trial.previous) is not None else None
+        (other,) = (s for s in SLOTS if s != slot)
+        if trial is not None and trial.failed is not None:  # it is the other's
+            return None
+        return other if self.installed(other) is not None else None
+
+    def name_of(self, slot: SlotName | None) -> str:
+        """What is in a slot, for a person."""
+        if slot is None:
+            return "the bundle that comes with the program"
+        there = self.installed(slot)
+        return str(there.release) if there is not None else f"slot {slot}"
+
     # --- changing: only inside `with slots.locked()`
 
     @contextmanager
@@ -128,6 +145,7 @@ class Slots:
             write_trial(self._trial_file, trial)
         else:
             self._trial_file.unlink(missing_ok=True)
+            sync_folder(self.folder)
 
     def make(self) -> None:
         """Make the folders. What the service must change is its own, as the state folder is.
