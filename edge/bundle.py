@@ -1,6 +1,7 @@
 """What a trained model is on disk, and how to open it: only if every checksum holds.
 
-A bundle is a folder: ``manifest.json``, ``nets/``, ``tables.safetensors``, ``tokens.txt``, ``card.md``.
+A bundle is a folder: ``manifest.json``, ``nets/``, ``tables.safetensors``, ``tokens.txt``, ``card.md``
+and, mostly, ``selftest.safetensors``.
 ``m3er-export`` writes it, the device reads it; DESIGN is in the project's README.
 """
 
@@ -24,6 +25,8 @@ MANIFEST = "manifest.json"
 TABLES = "tables.safetensors"
 TOKENS = "tokens.txt"
 CARD = "card.md"
+SELFTEST = "selftest.safetensors"
+"""Optional: stored inputs and expected outputs; :mod:`edge.selftest`."""
 NetName = Literal["face", "speech", "text", "fusion"]
 NETS: tuple[NetName, ...] = ("face", "speech", "text", "fusion")
 DEFAULT = Path(__file__).parent / "bundles" / "default"

@@ -4,16 +4,18 @@ import shutil
 from pathlib import Path
 
 from edge.board import Board
-from edge.bundle import MANIFEST, NETS, Bundle
+from edge.bundle import NETS, SELFTEST, Bundle
 from edge.nets import chosen
-from export.bundle_writer import check_target, take_place
+from edge.selftest.stored_file import only_of, read_stored, to_bytes
+from export.bundle_writer import check_target, file_entry, take_place, write_manifest
 
 
 def write_board_bundle(bundle: Bundle, board: Board, out: Path) -> None:
     """Write it at `out`, whole or not at all; an older bundle there is replaced.
 
     Raises:
-        M3erError: the bundle lacks a file that the profile asks for, or `out` is something else than a bundle.
+        M3erError: the bundle lacks a file that the profile asks for, its self-test is malformed, or `out` is something
+            else than a bundle.
     """
     check_target(out)
     kept = [chosen(bundle, name, board)[0] for name in NETS]
@@ -24,6 +26,9 @@ def write_board_bundle(bundle: Bundle, board: Board, out: Path) -> None:
     for name in files:
         (part / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(bundle.folder / name, part / name)
-    manifest = bundle.manifest.model_copy(update={"nets": kept, "files": files})
-    (part / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if SELFTEST in files:
+        content = to_bytes(only_of(read_stored(bundle), kept))
+        (part / SELFTEST).write_bytes(content)
+        files[SELFTEST] = file_entry(content)
+    write_manifest(part, bundle.manifest.model_copy(update={"nets": kept, "files": files}))
     take_place(part, out)

@@ -9,10 +9,11 @@ from typing import Any
 
 import safetensors.numpy
 
-from edge.bundle import CARD, MANIFEST, TABLES, TOKENS, FileEntry, Manifest, open_bundle
+from edge.bundle import CARD, MANIFEST, SELFTEST, TABLES, TOKENS, FileEntry, Manifest, open_bundle
 from edge.errors import M3erError
 from edge.m3er.tables import Tables
 from edge.perceive.tokens import Vocabulary
+from export.stored_self_test import self_test_file
 
 
 def check_target(out: Path) -> None:
@@ -29,6 +30,7 @@ def write_bundle(
     card: str,
     manifest: dict[str, Any],
     beside: Mapping[str, bytes] | None = None,
+    self_test: bool = False,
 ) -> None:
     """Assemble beside `out`, open it as the device would, then take `out`'s place.
 
@@ -37,6 +39,7 @@ def write_bundle(
         nets: folder with the net files and nothing else; copied.
         manifest: everything of the manifest but ``format_version``, ``files`` and ``commit``.
         beside: contents of more files by name, which the device checks and does not read.
+        self_test: store inputs and this machine's answers, which every device is held against.
     """
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
@@ -50,15 +53,33 @@ def write_bundle(
     for name, content in (beside or {}).items():
         (part / name).write_bytes(content)
     files = {
-        path.relative_to(part).as_posix(): FileEntry(
-            bytes=path.stat().st_size, sha256=hashlib.sha256(path.read_bytes()).hexdigest()
-        )
+        path.relative_to(part).as_posix(): file_entry(path.read_bytes())
         for path in sorted(part.rglob("*"))
         if path.is_file()
     }
-    whole = Manifest(format_version=2, files=files, commit=commit(), **manifest)
-    (part / MANIFEST).write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_manifest(part, Manifest(format_version=2, files=files, commit=commit(), **manifest))
+    if self_test:
+        add_self_test(part)
     take_place(part, out)
+
+
+def add_self_test(folder: Path) -> None:
+    """Store a self-test in a bundle that nobody reads yet; an older one is replaced, all else stays as it is."""
+    bundle = open_bundle(folder)
+    content = self_test_file(bundle)
+    (folder / SELFTEST).write_bytes(content)
+    files = {**bundle.manifest.files, SELFTEST: file_entry(content)}
+    write_manifest(folder, bundle.manifest.model_copy(update={"files": dict(sorted(files.items()))}))
+
+
+def file_entry(content: bytes) -> FileEntry:
+    """What the manifest says of a file."""
+    return FileEntry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """``manifest.json``."""
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def take_place(part: Path, out: Path) -> None:

@@ -130,17 +130,18 @@ def fuse(made_of: Ingredients, out: Path, name: str, seed: int, plan: FusionPlan
         "data": made_of.story.data,
     }
 
-    def write(where: Path, tables: Tables, text: str, metrics: Mapping[str, Any]) -> None:
+    def write(where: Path, tables: Tables, text: str, metrics: Mapping[str, Any], self_test: bool) -> None:
         more = {**made_of.beside, METRICS: json.dumps(metrics, indent=1).encode()}
         whole = {**manifest, "metrics": dict(metrics)}
-        write_bundle(where, nets, tables, made_of.vocabulary, text, whole, more)
+        write_bundle(where, nets, tables, made_of.vocabulary, text, whole, more, self_test)
 
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / "draft"
-        write(draft, tables, "", {})
+        write(draft, tables, "", {}, self_test=False)
         figures = score(open_bundle(draft))
     metrics = {
         "unknown_below": unknown_below,
         "figures": [figure.model_dump(exclude={"reach", "better", "peer", "note"}) for figure in figures],
     }
-    write(out, tables, card(name, made_of.story, made_of.labels, figures, unknown_below, variants), metrics)
+    text = card(name, made_of.story, made_of.labels, figures, unknown_below, variants)
+    write(out, tables, text, metrics, self_test=True)
