@@ -1,6 +1,8 @@
-"""A board's profile: which engine and precision each net runs with, chosen by ``m3er-edge bench``.
+"""A board's profile: the settings that suit one kind of board; its nets are chosen by ``m3er-edge bench``.
 
-A TOML file, ``firmware_configs/boards/NAME.toml`` or any other::
+A TOML file, ``firmware_configs/boards/NAME.toml`` or any other, with the settings of :mod:`edge.settings.settings`::
+
+    compatible = ["raspberrypi,4-model-b"]   # how the board is recognised
 
     [nets.face]
     engine = "litert"      # onnx, litert
@@ -9,42 +11,32 @@ A TOML file, ``firmware_configs/boards/NAME.toml`` or any other::
     provider = "cpu"       # onnx alone: cpu, xnnpack, cuda, tensorrt
 """
 
-import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from edge.bundle import NETS, NetName
-from edge.engines.engine import EngineName, Precision, Provider
 from edge.errors import M3erError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from edge.settings.problems import check
+from edge.settings.settings import NetChoice, Settings
+from edge.settings.toml_file import TomlFile, read_toml
 
 BOARDS = Path(__file__).parent.parent / "firmware_configs" / "boards"
+PROFILE = "a board profile"
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Board(Settings):
+    """A board's profile.
 
-
-class NetChoice(_Record):
-    """How one net runs."""
-
-    engine: EngineName
-    precision: Precision
-    threads: int = Field(default=1, ge=1, le=64)
-    provider: Provider = "cpu"
-
-
-class Board(_Record):
-    """A board's profile. A net that it does not name runs with the variant that the bundle lists first."""
+    Attributes:
+        compatible: names of the device tree that mean this board, or a processor's architecture such as ``x86_64``.
+    """
 
     name: str = ""
-    nets: dict[NetName, NetChoice] = {}
+    compatible: list[Annotated[str, Field(min_length=1)]] = Field(default=[])
 
 
 def board_file(name_or_file: str) -> Path:
@@ -54,25 +46,33 @@ def board_file(name_or_file: str) -> Path:
     return BOARDS / f"{name_or_file}.toml"
 
 
+def known_boards() -> list[str]:
+    """Names of the boards that come with the program."""
+    return sorted(path.stem for path in BOARDS.glob("*.toml"))
+
+
 def read_board(name_or_file: str) -> Board:
-    """A board's profile. Raises M3erError, with the file's name, where it is missing or malformed."""
+    """A board's profile. Raises M3erError, with the file's name and the line, where it is missing or malformed."""
+    file = read_profile(name_or_file)
+    values = {"name": board_file(name_or_file).stem, **file.values}
+    check(Board, values, file.where)
+    return Board.model_validate(values)
+
+
+def read_profile(name_or_file: str) -> TomlFile:
+    """A board's profile as it is written. Raises M3erError where it is missing or no TOML."""
     path = board_file(name_or_file)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        known = ", ".join(sorted(p.stem for p in BOARDS.glob("*.toml")))
+        return read_toml(path, PROFILE)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        near = get_close_matches(name_or_file, known_boards(), 1)
         raise M3erError(
-            f"{path}: no such board profile ({error.strerror}); known boards: {known or 'none'}; "
+            f"{path}: no such board profile ({why}); "
+            + (f"did you mean {near[0]}? " if near else "")
+            + f"known boards: {', '.join(known_boards()) or 'none'}; "
             "make one with `m3er-edge bench --board FILE.toml --write`"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise M3erError(f"{path}: not a board profile, not TOML ({error})") from None
-    try:
-        return Board.model_validate({"name": path.stem, **values})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise M3erError(f"{path}: {where}: {first['msg']}") from None
 
 
 def write_choices(path: Path, choices: Mapping[NetName, NetChoice], why: str) -> None:

@@ -8,6 +8,7 @@ from edge.command_line import run_command
 from edge.doctor import doctor
 from edge.log import start_logging
 from edge.models import models
+from edge.settings import show
 from edge.update import commands as bundle
 
 
@@ -19,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
         "How a person seems to feel, from face, speech and words, offline.",
         (
             ("run", run, "watch and listen, and give readings"),
+            ("settings", show, "print what is set, and where each value came from"),
             ("bench", bench, "measure what each net costs on this board, and choose"),
             ("models", models, "list the models there are, and fetch public ones"),
             ("bundle", bundle, "install, list, verify and roll back releases of the trained model; sign one"),

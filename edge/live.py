@@ -3,8 +3,9 @@
 import select
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from edge.capture.ring import Ring, RingReader
 from edge.capture.ring_samples import block_of, frame_of
@@ -15,6 +16,7 @@ from edge.perceive.face_detector import FaceBox
 from edge.perceive.speech_process import SpeechProcess
 from edge.reading import Modality, Pace, Reading
 from edge.runtime import Runtime
+from edge.settings.settings import Settings
 from edge.supervisor import Patience, Supervisor, Worker
 from edge.worker import start_worker
 
@@ -39,9 +41,19 @@ class LiveDevices:
     Args:
         camera, microphone: what :mod:`edge.capture` calls them; None: there is none.
         speech_model: a Vosk model's folder; None: no words.
+        settings: the pictures to ask for, and the cores for each process.
+        tuned_model: what to load in place of `speech_model`, see :mod:`edge.perceive.decoder`.
     """
 
-    def __init__(self, camera: str | None, microphone: str | None, speech_model: Path | None) -> None:
+    def __init__(
+        self,
+        camera: str | None,
+        microphone: str | None,
+        speech_model: Path | None,
+        settings: Settings | None = None,
+        tuned_model: Path | None = None,
+    ) -> None:
+        settings = settings or Settings()
         self.recogniser = SpeechProcess() if speech_model is not None and microphone is not None else None
         self._frames = Ring(_FRAME_BYTES, _FRAMES) if camera is not None else None
         self._blocks = Ring(_BLOCK_BYTES, _BLOCKS) if microphone is not None else None
@@ -53,14 +65,19 @@ class LiveDevices:
         )
         self._arrivals = select.poll()
         workers, self._log = [], WorkerLog()
-        for name, source, ring in (("camera", camera, self._frames), ("microphone", microphone, self._blocks)):
+        cores, form = settings.cores, settings.camera.model_dump(exclude={"source"})
+        for name, ring, given, on in (
+            ("camera", self._frames, {"source": camera, "form": form}, cores.camera),
+            ("microphone", self._blocks, {"source": microphone}, cores.microphone),
+        ):
             if ring is not None:
                 self._arrivals.register(ring.event, select.POLLIN)
-                settings = {"kind": name, "source": source or ""}
-                workers.append(Worker(name, _starter(name, self._log, _CAPTURE, settings, ring), ring))
+                start = _starter(name, self._log, _CAPTURE, {"kind": name, **given}, [ring], on)
+                workers.append(Worker(name, start, ring))
         if self.recogniser is not None:
-            rings = (self.recogniser.sound, self.recogniser.words_ring)
-            start = _starter("words", self._log, _RECOGNISE, {"model": str(speech_model)}, *rings)
+            rings = [self.recogniser.sound, self.recogniser.words_ring]
+            model = {"model": str(speech_model), "tuned": str(tuned_model or speech_model)}
+            start = _starter("words", self._log, _RECOGNISE, model, rings, cores.words)
             workers.append(Worker("words", start, self.recogniser.words_ring, _SPEECH_PATIENCE))
         self.supervisor = Supervisor(workers)
 
@@ -163,6 +180,6 @@ def live_steps(
 
 
 def _starter(
-    name: str, log: WorkerLog, module: str, settings: dict[str, str], *rings: Ring
+    name: str, log: WorkerLog, module: str, given: dict[str, Any], rings: Sequence[Ring], cores: Sequence[int] | None
 ) -> Callable[[], subprocess.Popen[bytes]]:
-    return lambda: start_worker(name, module, settings, rings, log.descriptor)
+    return lambda: start_worker(name, module, given, rings, log.descriptor, cores)

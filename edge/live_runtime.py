@@ -2,20 +2,22 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from edge.board import Board
 from edge.bundle import Bundle
+from edge.cores import on_cores
 from edge.live import LiveDevices, Watch, live_steps
 from edge.m3er.check import Rule
 from edge.method import Method
 from edge.pace import PaceKeeper
+from edge.perceive.decoder import tuned_model
 from edge.perceive.face_detector import open_detector
 from edge.reading import Reading
 from edge.runtime import Runtime
+from edge.settings.settings import Settings
 from edge.update.live_bundle import LiveBundle
 
 
@@ -31,40 +33,45 @@ class LiveRuntime:
     devices: LiveDevices
     runtime: Runtime
     detector: str
-    hop_s: float
+    pace: PaceKeeper
     live_bundle: LiveBundle | None = None
 
     def readings(self, stop: Callable[[], bool], watch: Watch | None = None) -> Generator[Reading, None, None]:
         """One every hop, as :func:`edge.live.live_steps` makes them, at a pace that this machine can keep."""
         step = None if self.live_bundle is None else partial(self.live_bundle.step, self.runtime)
-        return live_steps(self.devices, self.runtime, PaceKeeper(self.hop_s), stop, watch, step)
+        return live_steps(self.devices, self.runtime, self.pace, stop, watch, step)
 
 
 @contextmanager
 def open_live(
     bundle: Bundle | LiveBundle,
-    board: Board,
+    settings: Settings,
     camera: str | None,
     microphone: str | None,
     speech_model: Path | None,
-    face_model: Path | None = None,
     rule: Rule = "full",
 ) -> Iterator[LiveRuntime]:
     """Start the devices' workers and open the nets; at the end nothing of them is left.
 
     Args:
         bundle: an opened one; or the installed one, which is kept up to date.
-        board, rule: which engine and precision each net runs with, and the modality check's evidence; of `bundle`
-            where it is a :class:`edge.update.live_bundle.LiveBundle`.
+        settings: all but the sources, the models of words and the outputs, which the caller has looked up.
         camera, microphone, speech_model: as :class:`edge.live.LiveDevices` wants them.
-        face_model: a YuNet; None: the best detector at hand.
+        rule: the modality check's evidence; of an installed bundle its own counts.
 
     Raises:
         M3erError: a net or the detector cannot be opened. What is wrong with a device stands in the readings.
     """
-    with LiveDevices(camera, microphone, speech_model) as devices:  # before the nets, which open meanwhile
-        detector = open_detector(face_model)
+    with ExitStack() as open_things:
+        tuned = None
+        if speech_model is not None and microphone is not None:
+            tuned = open_things.enter_context(tuned_model(speech_model, settings.speech.decoder))
+        # Before the nets, which open meanwhile; and before this thread is kept on its cores, as workers have their own.
+        devices = open_things.enter_context(LiveDevices(camera, microphone, speech_model, settings, tuned))
+        open_things.enter_context(on_cores(settings.cores.run))
+        detector = open_detector(None if settings.faces.model is None else Path(settings.faces.model))
         live_bundle = bundle if isinstance(bundle, LiveBundle) else None
-        method = Method(bundle, rule, board) if isinstance(bundle, Bundle) else bundle.method
-        runtime = Runtime(method, detector, devices.recogniser, began_ns=time.monotonic_ns())
-        yield LiveRuntime(devices, runtime, detector.name, method.bundle.manifest.hop_s, live_bundle)
+        method = Method(bundle, rule, settings) if isinstance(bundle, Bundle) else bundle.method
+        runtime = Runtime(method, detector, devices.recogniser, settings=settings, began_ns=time.monotonic_ns())
+        pace = PaceKeeper(method.bundle.manifest.hop_s, settings.pace)
+        yield LiveRuntime(devices, runtime, detector.name, pace, live_bundle)

@@ -6,7 +6,6 @@ All of a run that another bundle replaces; :mod:`edge.runtime` holds one, and ma
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.board import Board
 from edge.bundle import MANIFEST, Bundle
 from edge.errors import M3erError
 from edge.m3er.check import ModalityCheck, Rule, Verdict
@@ -17,6 +16,7 @@ from edge.perceive import log_mel, tokens
 from edge.perceive.face_crop import CROP_SIZE_PX
 from edge.perceive.percept import Percept
 from edge.reading import MODALITIES, Modality
+from edge.settings.settings import Settings
 
 _FORGET_AFTER_NS = 3_000_000_000
 """With nothing effectual for so long, the fusion's memory is of another moment."""
@@ -30,20 +30,20 @@ class Method:
     Args:
         bundle: an opened bundle.
         rule: the modality check's evidence.
-        board: which engine and precision each net runs with; None: as the bundle's maker found best.
+        settings: which engine and precision each net runs with; None: as the bundle's maker found best.
 
     Raises:
         M3erError: the bundle was trained with other perception than this program has, or a net does not load.
     """
 
-    def __init__(self, bundle: Bundle, rule: Rule = "full", board: Board | None = None) -> None:
+    def __init__(self, bundle: Bundle, rule: Rule = "full", settings: Settings | None = None) -> None:
         _check_perception(bundle)
         self.bundle = bundle
-        manifest, board = bundle.manifest, board or Board()
-        self._encoders = {m: open_net(bundle, m, board) for m in MODALITIES}
+        manifest, settings = bundle.manifest, settings or Settings()
+        self._encoders = {m: open_net(bundle, m, settings) for m in MODALITIES}
         self._check = ModalityCheck(bundle.tables, manifest.check_window_steps, manifest.minimum_quality, rule)
         self._proxies = ProxyTable(bundle.tables, manifest.neighbours, manifest.ridge)
-        self._fusion = FusionStep(open_net(bundle, "fusion", board), manifest.state, bundle.tables.temperature)
+        self._fusion = FusionStep(open_net(bundle, "fusion", settings), manifest.state, bundle.tables.temperature)
         self._effectual_ns: int | None = None
 
     def forget(self) -> None:

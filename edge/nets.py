@@ -1,4 +1,4 @@
-"""The four nets of a bundle, opened as the board's profile asks, and tried once: each answers as it must."""
+"""The four nets of a bundle, opened as the settings ask, and tried once: each answers as it must."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,28 +6,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.board import Board, NetChoice
 from edge.bundle import MANIFEST, Bundle, NetName, NetVariant
 from edge.engines.engine import Engine, open_engine
 from edge.errors import M3erError
 from edge.reading import MODALITIES
+from edge.settings.settings import NetChoice, Settings
 
 INPUT_DTYPES = {"tokens": np.int32}
 """Inputs of nets that are not float32."""
 
 
-def chosen(bundle: Bundle, name: NetName, board: Board) -> tuple[NetVariant, NetChoice]:
-    """The file of a net that a board wants, and how it is to run. Raises M3erError if the bundle lacks it."""
-    choice = board.nets.get(name)
+def chosen(bundle: Bundle, name: NetName, settings: Settings) -> tuple[NetVariant, NetChoice]:
+    """The file of a net that is wanted, and how it is to run. Raises M3erError if the bundle lacks it."""
+    choice = settings.nets.get(name)
     if choice is not None:
         return bundle.net(name, choice.engine, choice.precision), choice
     variant = bundle.net(name)
     return variant, NetChoice(engine=variant.engine, precision=variant.precision)
 
 
-def open_net(bundle: Bundle, name: NetName, board: Board) -> Engine:
-    """A net as the board wants it. Raises M3erError; see :func:`open_variant`."""
-    variant, choice = chosen(bundle, name, board)
+def open_net(bundle: Bundle, name: NetName, settings: Settings) -> Engine:
+    """A net as the settings want it. Raises M3erError; see :func:`open_variant`."""
+    variant, choice = chosen(bundle, name, settings)
     return open_variant(bundle, variant, choice)
 
 

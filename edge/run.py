@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -10,11 +11,11 @@ from pathlib import Path
 
 import cv2
 
-from edge.board import Board, read_board
 from edge.bundle import open_bundle
 from edge.capture.devices import print_devices
 from edge.capture.media_file import MediaFile
 from edge.capture.sample import AudioBlock, Frame
+from edge.cores import check_cores, on_cores
 from edge.errors import M3erError
 from edge.live import Watch
 from edge.log import FORM_VARIABLE, start_logging
@@ -22,20 +23,26 @@ from edge.memory import MOST_EVER, resident_mb
 from edge.models import VOSK_TINY_EN
 from edge.models.find import find_speech_model
 from edge.outputs import Outputs, add_output_arguments, check_outputs, show_on
+from edge.perceive.decoder import tuned_model
 from edge.perceive.face_detector import open_detector
 from edge.perceive.recogniser import Recogniser
 from edge.publish.background import Background
 from edge.publish.publisher import Publisher
 from edge.publish.timeline import TruthSpan, draw_timeline
 from edge.reading import Reading
-from edge.run_live import NONE, run_live
+from edge.run_live import run_live
 from edge.runtime import Runtime, StepCost
+from edge.settings.flags import from_flags
+from edge.settings.layers import Merged, merge_settings
+from edge.settings.settings import BEST, NONE, Speech
 from edge.update.slots import bundle_in_use
 
 _LAST_READINGS_S = 10.0
 """How long a file's last readings may take to their places."""
 _LAST_WORDS_S = 30.0
 """How long a file waits for the recogniser before a step; a live run never waits."""
+
+_log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--board",
         metavar="NAME|FILE",
-        help="profile that says which engine and precision each net runs with; see m3er-edge bench (default: the "
-        "first that the bundle lists)",
+        help="profile of the board (default: detected; m3er-edge settings says which)",
     )
     parser.add_argument(
         "--stt-model",
@@ -89,33 +95,46 @@ def run(args: argparse.Namespace) -> int:
     if args.list_devices:
         print_devices()
         return 0
-    if args.log is not None:
-        os.environ[FORM_VARIABLE] = args.log  # for the workers, too
-        start_logging()
     live = [name for name in ("camera", "mic") if getattr(args, name) is not None]
     if args.input is not None and live:
         raise M3erError(f"--input and --{live[0]}: name a file, or devices, not both")
     if args.realtime and args.input is None:
         raise M3erError("--realtime is for a file: name it with --input")
+    merged = settings_of(args)
+    if args.input is None:  # a trial with a file must not reach who listens to the robot
+        output = merged.settings.output
+        args.publish, args.page, args.page_video = output.publish, output.page, output.page_video
     check_outputs(args)
     cv2.setNumThreads(1)  # small pictures: more threads cost more than they bring
     # What matters is raised; the rest would stand between the readings.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    return run_live(args) if args.input is None else _run_file(args)
+    return run_live(args, merged) if args.input is None else _run_file(args, merged)
 
 
-def _run_file(args: argparse.Namespace) -> int:
+def settings_of(args: argparse.Namespace) -> Merged:
+    """The settings with these flags, usable here; the log has their form. Raises M3erError where they are malformed."""
+    merged = merge_settings(from_flags(args))
+    check_cores(merged)
+    os.environ[FORM_VARIABLE] = merged.settings.output.log  # for the workers, too
+    start_logging()
+    for warning in merged.warnings:
+        _log.warning("%s", warning)
+    return merged
+
+
+def _run_file(args: argparse.Namespace, merged: Merged) -> int:
     """Nothing is written before the first reading is there."""
     readings: list[Reading] = []
     with ExitStack() as open_things:
         source = open_things.enter_context(MediaFile(args.input))
         bundle = open_bundle(args.bundle or bundle_in_use())
-        board = read_board(args.board) if args.board is not None else Board()
-        recogniser = open_recogniser(args.stt_model or VOSK_TINY_EN.name)
+        settings = merged.settings
+        open_things.enter_context(on_cores(settings.cores.run))
+        recogniser = open_recogniser(settings.speech)
         if recogniser is not None:
             open_things.enter_context(closing(recogniser))
-        detector = open_detector(args.face_model)
-        runtime = Runtime(bundle, detector, recogniser, args.check, board)
+        detector = open_detector(None if settings.faces.model is None else Path(settings.faces.model))
+        runtime = Runtime(bundle, detector, recogniser, args.check, settings)
         out = Outputs(args, bundle.manifest.labels, bundle.manifest.hop_s, args.input.name, source.duration_s)
         publishers: list[Publisher] = [open_things.enter_context(closing(place)) for _, place in out.local]
         for name, place in out.remote:
@@ -135,15 +154,16 @@ def _run_file(args: argparse.Namespace) -> int:
     return 0
 
 
-def open_recogniser(name_or_path: str | Path) -> Recogniser | None:
-    """Vosk with a model; None for the model ``none``. Raises M3erError if it is not a usable model."""
-    if str(name_or_path) == NONE:
+def open_recogniser(speech: Speech) -> Recogniser | None:
+    """Vosk for a file; None for the model ``none``. Raises M3erError if it is not a usable model."""
+    if speech.model == NONE:
         return None
-    model = find_speech_model(str(name_or_path))
+    model = find_speech_model(VOSK_TINY_EN.name if speech.model == BEST else speech.model)
     from edge.perceive.speech_model import load_model  # Vosk takes a fifth of a second to import
     from edge.perceive.speech_to_text import SpeechToText
 
-    return SpeechToText(load_model(model, trusted=model == VOSK_TINY_EN))
+    with tuned_model(model, speech.decoder) as tuned:
+        return SpeechToText(load_model(model, model == VOSK_TINY_EN, tuned))
 
 
 def steps(

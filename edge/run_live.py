@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from edge.board import Board, read_board
 from edge.bundle import open_bundle
 from edge.health import ServiceManager
 from edge.live_runtime import LiveRuntime, open_live
@@ -24,11 +23,13 @@ from edge.publish.background import Background
 from edge.publish.timeline import draw_timeline
 from edge.reading import Reading
 from edge.runtime import Runtime
+from edge.settings.layers import Merged
+from edge.settings.problems import hidden
+from edge.settings.settings import BEST, NONE
 from edge.update.live_bundle import LiveBundle
 from edge.update.slots import Slots, state_folder
 from edge.worker import name_process
 
-NONE = "none"
 _TIMELINE_READINGS = 2400
 """A picture of a live run shows its last twenty minutes: memory must not grow."""
 _LAST_WRITES_S = 0.4
@@ -36,7 +37,7 @@ _LAST_WRITES_S = 0.4
 _log = logging.getLogger(__name__)
 
 
-def run_live(args: argparse.Namespace) -> int:
+def run_live(args: argparse.Namespace, merged: Merged) -> int:
     """Run until SIGTERM or Ctrl-C. No fault of a device ends it."""
     name_process("m3er-edge")
     log = LogThread()
@@ -46,22 +47,23 @@ def run_live(args: argparse.Namespace) -> int:
     manager = ServiceManager()
     kept: deque[Reading] = deque(maxlen=_TIMELINE_READINGS if args.timeline is not None else 1)
     with ExitStack() as open_things:
-        board = read_board(args.board) if args.board is not None else Board()
-        live_bundle = LiveBundle(Slots(state_folder()), board, args.check) if args.bundle is None else None
+        settings = merged.settings
+        live_bundle = LiveBundle(Slots(state_folder()), settings, args.check) if args.bundle is None else None
         bundle = open_bundle(args.bundle) if live_bundle is None else live_bundle.method.bundle
-        model = None if args.stt_model == NONE else _speech_model(args.stt_model)
-        camera = None if args.camera == NONE else args.camera or "0"
-        microphone = None if args.mic == NONE else args.mic or "default"
+        model = None if settings.speech.model == NONE else _speech_model(settings.speech.model)
+        camera = None if settings.camera.source == NONE else settings.camera.source
+        microphone = None if settings.microphone.source == NONE else settings.microphone.source
         out = Outputs(args, bundle.manifest.labels, bundle.manifest.hop_s, "live")
         places = [Background(place, name) for name, place in [*out.local, *out.remote]]
         open_things.callback(_close_all, places)
         # Ended before the last readings are written.
         live = open_things.enter_context(
-            open_live(live_bundle or bundle, board, camera, microphone, model, args.face_model, args.check)
+            open_live(live_bundle or bundle, settings, camera, microphone, model, args.check)
         )
+        _log.info("board: %s", merged.board_in_words)
         _log.info(
             "camera %s, microphone %s, words by %s, faces by %s%s; Ctrl-C ends it",
-            *(camera or NONE, microphone or NONE, model.name if model and microphone else NONE, live.detector),
+            *(hidden(camera or NONE), microphone or NONE, model.name if model and microphone else NONE, live.detector),
             f", page at {out.page.url}" if out.page is not None else "",
         )
         status = ""
@@ -98,8 +100,8 @@ def _close_all(places: list[Background]) -> None:
             threads.submit(place.close, _LAST_WRITES_S)
 
 
-def _speech_model(name_or_path: str | None) -> Path:
-    return best_speech_model() if name_or_path is None else find_speech_model(name_or_path)
+def _speech_model(name_or_path: str) -> Path:
+    return best_speech_model() if name_or_path == BEST else find_speech_model(name_or_path)
 
 
 def _summary(args: argparse.Namespace, runtime: Runtime, detector: str, dropped: int) -> str:

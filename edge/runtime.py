@@ -12,7 +12,6 @@ from datetime import datetime, timezone
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.board import Board
 from edge.bundle import Bundle
 from edge.capture.sample import Frame, Sample
 from edge.m3er.check import Rule, Verdict
@@ -25,6 +24,7 @@ from edge.perceive.recogniser import Recogniser
 from edge.perceive.speech_perception import NO_SOUND, SpeechPerception
 from edge.perceive.text_perception import TextPerception
 from edge.reading import MODALITIES, UNKNOWN, Modality, ModalityReading, Pace, Reading
+from edge.settings.settings import Settings
 
 Instead = Callable[[Exception], Method]
 """What to make a step with where the method in use has failed; raises what it is given if there is nothing else."""
@@ -47,7 +47,7 @@ class Runtime:
         detector: FaceDetector,
         recogniser: Recogniser | None,
         rule: Rule = "full",
-        board: Board | None = None,
+        settings: Settings | None = None,
         began_ns: int = 0,
     ) -> None:
         """
@@ -56,16 +56,17 @@ class Runtime:
             detector: finds faces.
             recogniser: hears words; None: there is no text.
             rule: the modality check's evidence.
-            board: which engine and precision each net runs with; None: as the bundle's maker found best.
+            settings: how each net runs, and how often faces are searched for; None: as the bundle's maker found best.
             began_ns: when the run began, on the samples' clock.
 
         Raises:
             M3erError: the bundle was trained with other perception than this program has, or a net does not load.
         """
-        self.method = bundle if isinstance(bundle, Method) else Method(bundle, rule, board)
+        settings = settings or Settings()
+        self.method = bundle if isinstance(bundle, Method) else Method(bundle, rule, settings)
         self.hop_ns = round(self.method.bundle.manifest.hop_s * 1e9)
         self.cost = StepCost()
-        self._face = FacePerception(FaceTracker(detector))
+        self._face = FacePerception(FaceTracker(detector, settings.faces.detect_every_s))
         self._speech = SpeechPerception()
         self._text = TextPerception(recogniser, self.method.bundle.vocabulary)
         self.began_ns = began_ns

@@ -9,15 +9,16 @@ from collections import deque
 from concurrent.futures import Future
 from pathlib import Path
 
-from edge.board import Board, read_board
 from edge.bundle import open_bundle
+from edge.cores import check_cores
 from edge.live_runtime import open_live
 from edge.models.find import best_speech_model, find_speech_model
 from edge.reading import Reading
+from edge.settings.layers import Layer, merge_settings
+from edge.settings.settings import BEST, NONE
 from edge.update.live_bundle import LiveBundle
 from edge.update.slots import Slots, state_folder
 
-BEST = "best"
 _MOST_WAITING = 10
 """Readings that wait for a slow loop: five seconds at the usual pace."""
 _END_S = 2.0
@@ -61,14 +62,18 @@ class Sensor:
     Args:
         camera: a number, a path, a URL, a GStreamer pipeline or ``picamera2``; None: no face.
         microphone: ``default``, a number or a piece of its name; None: neither voice nor words.
-        speech_model: a Vosk model's folder or name; ``best``: an English one that was fetched, else the small one that
-            is shipped; None: no words.
+        speech_model: a Vosk model's folder or name; ``best``: what the settings say, by themselves an English one that
+            was fetched, else the small one that is shipped; None: no words.
         bundle: the folder of a trained model; None: the one installed with ``m3er-edge bundle``, which is kept up to
             date, or else the one that is shipped.
-        board: a profile's name or file, which says how each net runs; None: as the bundle's maker found best.
+        board: a profile's name or file; None: detected, unless the settings name one.
+
+    All else is set as for ``m3er-edge run``: by the board, /etc/m3er-edge.toml and the environment; ``m3er-edge
+    settings`` shows it. What ``[output]`` says is the command's alone. Cores for ``run`` are for the sensor's thread.
 
     Raises:
-        M3erError: on entering ``with``: the bundle, the speech model or the board's profile is missing or malformed.
+        M3erError: on entering ``with``: the bundle, the speech model, the board's profile or a setting is missing or
+            malformed.
     """
 
     def __init__(
@@ -222,12 +227,19 @@ class Sensor:
         self._ended.set_result(None)
 
     def _live(self) -> None:
-        board = Board() if self._board is None else read_board(str(self._board))
+        board = {} if self._board is None else {"board": str(self._board)}
+        merged = merge_settings(Layer(board, lambda _key: "Sensor(board=…)"))
+        check_cores(merged)
+        for warning in merged.warnings:
+            _log.warning("%s", warning)
+        asked = merged.settings.speech.model if self._speech_model == BEST else self._speech_model
+        model = None if asked is None or asked == NONE else _model_folder(asked)
         bundle = (
-            open_bundle(Path(self._bundle)) if self._bundle is not None else LiveBundle(Slots(state_folder()), board)
+            LiveBundle(Slots(state_folder()), merged.settings)
+            if self._bundle is None
+            else open_bundle(Path(self._bundle))
         )
-        model = None if self._speech_model is None else _model_folder(self._speech_model)
-        with open_live(bundle, board, self._camera, self._microphone, model) as live:
+        with open_live(bundle, merged.settings, self._camera, self._microphone, model) as live:
             self._opened.set_result(None)
             for reading in live.readings(self._stop.is_set):
                 self._hand_over(reading)

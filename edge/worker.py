@@ -26,7 +26,12 @@ NAME_PREFIX = "m3er-"
 
 
 def start_worker(
-    name: str, module: str, settings: dict[str, Any], rings: Sequence[Ring], log: int | None = None
+    name: str,
+    module: str,
+    settings: dict[str, Any],
+    rings: Sequence[Ring],
+    log: int | None = None,
+    cores: Sequence[int] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start ``module.main(settings, rings)`` in a process of its own.
 
@@ -36,9 +41,17 @@ def start_worker(
         name: of at most ten letters, e.g. ``camera``.
         rings: shared memory, in the order in which the worker expects them.
         log: file descriptor for its stderr; None: ours.
+        cores: of the processor, which it may run on; None: as whoever starts it.
     """
     forms = [(ring.slot_bytes, ring.slots, ring.memory, ring.event) for ring in rings]
-    start = {"name": name, "parent": os.getpid(), "module": module, "settings": settings, "rings": forms}
+    start = {
+        "name": name,
+        "parent": os.getpid(),
+        "module": module,
+        "settings": settings,
+        "rings": forms,
+        "cores": cores,
+    }
     code = "from edge.worker import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, json.dumps(start)],
@@ -79,6 +92,8 @@ def main() -> None:
     if os.getppid() != start["parent"]:  # it died before we asked to die with it
         return
     name_process(NAME_PREFIX + start["name"])
+    if start["cores"] is not None:
+        os.sched_setaffinity(0, start["cores"])  # before libraries start threads, which inherit it
     _hush_libraries()
     start_logging(start["name"])
     rings = [Ring(slot_bytes, slots, memory, event) for slot_bytes, slots, memory, event in start["rings"]]

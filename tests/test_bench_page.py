@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from edge.bench.record import Bench, Machine, Media, NetTime, Start, StepTime
-from edge.board import NetChoice
 from edge.bundle import DEFAULT, NETS, open_bundle
+from edge.settings.settings import NetChoice
 from export.bench.goals import goals, slope_per_1000
 from export.bench.page import write_page
 from export.bench.record import Goal, Growth, LongRun, Peak, Peer, Reached, Where, WholeBench

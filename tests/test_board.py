@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.board import BOARDS, Board, NetChoice, read_board, write_choices
+from edge.board import BOARDS, Board, read_board, write_choices
 from edge.bundle import NETS, NetName
 from edge.errors import M3erError
+from edge.settings.settings import NetChoice
 
 _choices = st.builds(
     NetChoice,

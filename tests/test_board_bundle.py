@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.board import Board, NetChoice, write_choices
+from edge.board import Board, write_choices
 from edge.bundle import CARD, DEFAULT, NETS, open_bundle
 from edge.errors import M3erError
+from edge.settings.settings import NetChoice
 from export.board_bundle import write_board_bundle
 from export.cli import main
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from edge.bench.net_times import likely_inputs
-from edge.board import Board, NetChoice
+from edge.board import Board
 from edge.bundle import DEFAULT, NETS, Bundle, NetName, open_bundle
 from edge.engines import litert_engine
 from edge.engines.engine import open_engine
 from edge.errors import M3erError
 from edge.nets import chosen, open_net, open_variant
 from edge.quiet import quiet_stderr
+from edge.settings.settings import NetChoice
 from export.convert.parity import centred_cosine
 
 

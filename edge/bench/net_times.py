@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from edge.bench.record import NetTime
 from edge.bench.timing import interleaved
-from edge.board import NetChoice
 from edge.bundle import NETS, Bundle, NetName, NetVariant
 from edge.engines.engine import Engine, Provider
 from edge.errors import M3erError
 from edge.nets import INPUT_DTYPES, open_variant
+from edge.settings.settings import NetChoice
 
 
 def time_net(

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from edge.board import NetChoice
 from edge.bundle import NetName
 from edge.engines.engine import EngineName, Precision
+from edge.settings.settings import NetChoice
 
 
 class _Record(BaseModel):

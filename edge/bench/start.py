@@ -9,7 +9,7 @@ from pathlib import Path
 from edge.bench.record import Start
 from edge.errors import M3erError
 from edge.memory import MOST_EVER, resident_mb
-from edge.run_live import NONE
+from edge.settings.settings import NONE
 
 
 def time_start(bundle: Path, board: str | None, clip: Path, speech_model: bool, runs: int = 5) -> Start:

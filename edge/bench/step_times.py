@@ -96,7 +96,7 @@ class WholeStep:
         self._tokens = bundle.vocabulary.encode(_WORDS.split())
         self._blocks = cycle(speech_blocks(clip))
         self._speech = SpeechPerception()
-        self._runtime = Runtime(bundle, _NoFaces(), None, board=board)
+        self._runtime = Runtime(bundle, _NoFaces(), None, settings=board)
         self._hop_ns = self._runtime.hop_ns
         self._now_ns = 0
 
@@ -117,7 +117,7 @@ class WholeStep:
 
 def time_media(bundle: Bundle, board: Board, clip: Path, detector: FaceDetector) -> Media:
     """CPU time of the clip's sound and pictures through the runtime, its decoding apart."""
-    runtime = Runtime(bundle, detector, None, board=board)
+    runtime = Runtime(bundle, detector, None, settings=board)
     begin = time.process_time()
     decoding = stepping = 0.0
     next_ns, last_ns, frames = runtime.hop_ns, 0, 0

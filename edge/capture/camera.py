@@ -5,6 +5,7 @@ Every device is opened anew after any fault, because OpenCV's ``isOpened`` stays
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,26 +28,40 @@ _FROZEN_S, _FROZEN_MOST_S = 5.0, 60.0
 _STRIDE_PX = 8
 
 
-def open_camera(source: str, interval_ns: Callable[[], int]) -> Device:
+@dataclass(frozen=True)
+class PictureForm:
+    """What a camera of V4L2 or picamera2 is asked for; it may give something else.
+
+    Attributes:
+        frame_rate_hz: None: as the camera likes.
+    """
+
+    width_px: int = WIDTH_PX
+    height_px: int = HEIGHT_PX
+    frame_rate_hz: float | None = None
+
+
+def open_camera(source: str, interval_ns: Callable[[], int], form: PictureForm | None = None) -> Device:
     """The camera that `source` names.
 
     Args:
         source: an index (``0``), ``/dev/video0``, a file, a URL, a GStreamer pipeline (with ``!``), or ``picamera2``
             (``picamera2:1`` for the second CSI camera).
         interval_ns: how far apart frames are wanted at least; asked before each one.
+        form: the pictures to ask for; a file, a URL or a pipeline has its own.
 
     Raises:
         DeviceLost: it cannot be opened now.
     """
     if source == "picamera2" or source.startswith("picamera2:"):
-        return PiCamera(int(source.partition(":")[2] or 0), interval_ns)
-    return OpenCvCamera(source, interval_ns)
+        return PiCamera(int(source.partition(":")[2] or 0), interval_ns, form or PictureForm())
+    return OpenCvCamera(source, interval_ns, form or PictureForm())
 
 
 class OpenCvCamera:
     """``cv2.VideoCapture``, read as fast as the camera gives, so that no old picture waits in a queue."""
 
-    def __init__(self, source: str, interval_ns: Callable[[], int]) -> None:
+    def __init__(self, source: str, interval_ns: Callable[[], int], form: PictureForm) -> None:
         self._source = source
         self._thin = _Thin(interval_ns)
         self._frozen = FrozenWatch()
@@ -57,8 +72,10 @@ class OpenCvCamera:
             if not node.exists():
                 raise DeviceLost("not found", f"{node}: no such camera; plug it in, or see --list-devices")
             self._capture = cv2.VideoCapture(int(source) if is_index else source, cv2.CAP_V4L2)
-            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, WIDTH_PX)
-            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, HEIGHT_PX)
+            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, form.width_px)
+            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, form.height_px)
+            if form.frame_rate_hz is not None:  # after the size, which decides what rates there are
+                self._capture.set(cv2.CAP_PROP_FPS, form.frame_rate_hz)
         elif "!" in source:
             self._capture = cv2.VideoCapture(source, cv2.CAP_GSTREAMER)
         else:
@@ -118,7 +135,7 @@ class OpenCvCamera:
 class PiCamera:
     """A CSI camera through picamera2, which comes with Raspberry Pi OS (``apt install python3-picamera2``)."""
 
-    def __init__(self, number: int, interval_ns: Callable[[], int]) -> None:
+    def __init__(self, number: int, interval_ns: Callable[[], int], form: PictureForm) -> None:
         try:
             from picamera2 import Picamera2
         except (ImportError, ValueError) as error:  # ValueError: compiled for another numpy than ours
@@ -132,8 +149,10 @@ class PiCamera:
         self._frozen = FrozenWatch()
         try:
             self._camera: Any = Picamera2(number)
-            form = {"size": (WIDTH_PX, HEIGHT_PX), "format": "RGB888"}  # libcamera's name for what OpenCV calls BGR
-            self._camera.configure(self._camera.create_video_configuration(main=form))
+            # RGB888 is libcamera's name for what OpenCV calls BGR.
+            main = {"size": (form.width_px, form.height_px), "format": "RGB888"}
+            controls = {} if form.frame_rate_hz is None else {"FrameRate": form.frame_rate_hz}
+            self._camera.configure(self._camera.create_video_configuration(main=main, controls=controls))
             self._camera.start()
         except (RuntimeError, IndexError) as error:
             raise DeviceLost("cannot be opened", f"{self._source}: {error}; check the ribbon cable") from None

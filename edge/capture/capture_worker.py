@@ -21,16 +21,20 @@ _log = logging.getLogger(__name__)
 
 
 def main(settings: dict[str, Any], ring: Ring) -> None:
-    """Of the worker: ``settings`` is ``{"kind": "camera" or "microphone", "source": …}``."""
+    """Of the worker: ``settings`` is ``{"kind": "camera" or "microphone", "source": …}``.
+
+    A camera's may hold ``form``, the fields of :class:`edge.capture.camera.PictureForm`.
+    """
     source = str(settings["source"])
     if settings["kind"] == "camera":
         import cv2
 
-        from edge.capture.camera import open_camera
+        from edge.capture.camera import PictureForm, open_camera
 
         cv2.setNumThreads(1)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        capture(lambda: open_camera(source, lambda: ring.interval_ns), ring)
+        form = PictureForm(**settings.get("form", {}))
+        capture(lambda: open_camera(source, lambda: ring.interval_ns, form), ring)
     else:
         from edge.capture.microphone import Microphone
 

@@ -16,7 +16,7 @@ from edge.doctor.checks import Finding, from_error
 from edge.errors import M3erError
 from edge.models import VOSK_TINY_EN
 from edge.models.find import find_speech_model
-from edge.run_live import NONE
+from edge.settings.settings import NONE
 
 _LARGER_MODEL = (
     "for people who talk freely: m3er-edge models fetch vosk-model-small-en-us-0.15, then run with --stt-model "

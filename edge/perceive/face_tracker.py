@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from edge.capture.sample import Frame
 from edge.perceive.face_detector import FaceBox, FaceDetector
 
+DETECT_EVERY_S = 0.3
 _TEMPLATE_PX = 32  # the face's longer side while it is followed
 _REACH = 0.5  # of the face's side: how far it may move between two frames
 _SAME_PLACE = 0.6  # normalised correlation below which the face is lost
@@ -41,7 +42,7 @@ class FaceTracker:
     noticed within half a second, so nothing coasts.
     """
 
-    def __init__(self, detector: FaceDetector, detect_every_s: float = 0.3) -> None:
+    def __init__(self, detector: FaceDetector, detect_every_s: float = DETECT_EVERY_S) -> None:
         self._detector = detector
         self._detect_every_ns = round(detect_every_s * 1e9)
         self._box: FaceBox | None = None

@@ -23,7 +23,7 @@ recogniser.FinalResult()
 """
 
 
-def load_model(folder: Path, trusted: bool = False) -> vosk.Model:
+def load_model(folder: Path, trusted: bool = False, tuned: Path | None = None) -> vosk.Model:
     """A Vosk model that a recogniser can be made of.
 
     A path is always given to Vosk: names it looks up on the internet, and may end the process.
@@ -31,6 +31,7 @@ def load_model(folder: Path, trusted: bool = False) -> vosk.Model:
     Args:
         folder: an unpacked model.
         trusted: skip the trial, which takes about as long as loading does; for the model that is shipped.
+        tuned: load this instead, which :func:`edge.perceive.decoder.tuned_model` made of it.
 
     Raises:
         M3erError: the folder is missing, empty or not a usable model; with Vosk's own last words.
@@ -39,18 +40,18 @@ def load_model(folder: Path, trusted: bool = False) -> vosk.Model:
     if not folder.is_dir():
         raise M3erError(f"{folder}: no such speech model folder; give an unpacked Vosk model")
     if not trusted:
-        _try(folder)
+        _try(folder, tuned or folder)
     try:
-        return vosk.Model(str(folder))
+        return vosk.Model(str(tuned or folder))
     except Exception as error:  # noqa: BLE001 - the bindings raise bare Exception
         raise M3erError(f"{folder}: not a usable Vosk speech model ({error}); unpack it again") from None
 
 
-def _try(folder: Path) -> None:
+def _try(folder: Path, tuned: Path) -> None:
     words = folder / "graph" / "words.txt"
     if words.is_file() and words.stat().st_size == 0:  # Vosk takes it, and never hears a word
         raise M3erError(f"{folder}: a damaged Vosk speech model (graph/words.txt is empty); unpack it again")
-    command = [sys.executable, "-c", _TRY, str(folder), str(SAMPLE_RATE_HZ)]
+    command = [sys.executable, "-c", _TRY, str(tuned), str(SAMPLE_RATE_HZ)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_TRY_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:

@@ -32,13 +32,14 @@ _log = logging.getLogger(__name__)
 
 
 def main(settings: dict[str, Any], sound: Ring, words: Ring) -> None:
-    """Of the worker: ``settings`` is ``{"model": folder}``."""
+    """Of the worker: ``settings`` is ``{"model": folder, "tuned": folder}``, the second as `load_model` takes it."""
     folder, engine = Path(settings["model"]), None
+    tuned = Path(settings.get("tuned", folder))
     while engine is None:
         words.beat()
         words.say("loading")
         try:
-            engine = VoskEngine(load_model(folder, trusted=folder == VOSK_TINY_EN))
+            engine = VoskEngine(load_model(folder, folder == VOSK_TINY_EN, tuned))
         except M3erError as error:  # readings go on without words; the card may come back
             _log.warning("%s", error)
             words.say("cannot load its model")

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.board import Board
-from edge.bundle import MANIFEST, Manifest, open_bundle, read_manifest
+from edge.bundle import MANIFEST, SELFTEST, Manifest, open_bundle, read_manifest
 from edge.errors import M3erError
 from edge.m3er.check import Rule
 from edge.method import Method
+from edge.selftest.stored import check_self_test
+from edge.settings.settings import Settings
 from edge.update.archive import MOST_BYTES, ReleaseArchive
 from edge.update.durable import make_folder, sync_folder, write_new
 from edge.update.release import (
@@ -76,10 +77,10 @@ def read_signed(archive: ReleaseArchive, keys: "Mapping[str, Ed25519PublicKey]")
     return Signed(release, release_id(text), text, signature, manifest, manifest_text)
 
 
-def check_board(release: Release, board: Board, where: str) -> None:
-    """Raise M3erError if the release is for other boards."""
-    if release.boards and board.name not in release.boards:
-        this = f"this board is {board.name}" if board.name else "this board is not known, name it with --board"
+def check_board(release: Release, board: str, where: str) -> None:
+    """Raise M3erError if the release is for other boards; `board` is this one's name, empty where it is not known."""
+    if release.boards and board not in release.boards:
+        this = f"this board is {board}" if board else "this board is not known, name it with --board"
         raise M3erError(f"{where}: only for {', '.join(release.boards)}; {this}")
 
 
@@ -126,14 +127,31 @@ def unpack(archive: ReleaseArchive, signed: Signed, folder: Path) -> None:
         sync_folder(parent)
 
 
-def try_bundle(folder: Path, board: Board) -> Manifest:
-    """Open a bundle as the run will, on this very board. Raises M3erError if anything of it does not work."""
-    return open_method(folder, board).bundle.manifest
+def try_release(folder: Path, settings: Settings) -> Manifest:
+    """Open a release's bundle as the run will, on this very board, and let it prove that its answers are right.
+
+    Raises:
+        M3erError: anything of it does not work; or it has no self-test, without which no release is installed.
+    """
+    method = open_method(folder, settings, prove=True)
+    if SELFTEST not in method.bundle.manifest.files:
+        raise M3erError(f"{folder}: has no self-test; write one with `m3er-export self-test`, and sign it anew")
+    return method.bundle.manifest
 
 
-def open_method(folder: Path, board: Board, rule: Rule = "full") -> Method:
-    """A bundle, opened and tried on this very board. Raises M3erError if anything of it does not work."""
-    return Method(open_bundle(folder), rule, board)
+def open_method(folder: Path, settings: Settings, rule: Rule = "full", prove: bool = False) -> Method:
+    """A bundle, opened and ready on this very board.
+
+    Args:
+        prove: its self-test, if it has one, must pass.
+
+    Raises:
+        M3erError: anything of it does not work.
+    """
+    bundle = open_bundle(folder)
+    if prove and SELFTEST in bundle.manifest.files:
+        check_self_test(bundle, settings)
+    return Method(bundle, rule, settings)
 
 
 def _check_listed(archive: ReleaseArchive, manifest: Manifest) -> None:

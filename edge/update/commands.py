@@ -5,7 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from edge.board import Board, read_board
+from edge.settings.flags import from_flags
+from edge.settings.layers import merge_settings
 from edge.update.install import install, verify, verify_slot
 from edge.update.listing import print_list
 from edge.update.make_release import make_release
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verifying.add_argument("file", metavar=f"FILE.m3er|{CURRENT}", help=f"{CURRENT}: what is installed and in use")
     rolling = actions.add_parser("rollback", help="back to what was in use before")
     for action in (installing, verifying, rolling):
-        action.add_argument("--board", metavar="NAME|FILE", help="this board's profile, as of m3er-edge run")
+        action.add_argument("--board", metavar="NAME|FILE", help="this board (default: detected)")
     for action in (installing, verifying):
         action.add_argument(
             "--keys",
@@ -69,12 +70,14 @@ def run(args: argparse.Namespace) -> int:
     elif args.action == "verify":
         _verify(args, slots)
     else:
-        print(f"In use: {roll_back(slots, _board(args))}. A running service takes it over by itself, or: {_RESTART}")
+        settings = merge_settings(from_flags(args)).settings
+        print(f"In use: {roll_back(slots, settings)}. A running service takes it over by itself, or: {_RESTART}")
     return 0
 
 
 def _install(args: argparse.Namespace, slots: Slots) -> None:
-    outcome = install(args.file, slots, args.keys, _board(args), args.allow_downgrade, print)
+    merged = merge_settings(from_flags(args))
+    outcome = install(args.file, slots, args.keys, merged.board, merged.settings, args.allow_downgrade, print)
     if not outcome.changed:
         print(f"{outcome.release} is installed already")
     elif outcome.at_next_start:
@@ -84,13 +87,12 @@ def _install(args: argparse.Namespace, slots: Slots) -> None:
 
 
 def _verify(args: argparse.Namespace, slots: Slots) -> None:
+    merged = merge_settings(from_flags(args))
     if args.file != CURRENT:
         with tempfile.TemporaryDirectory() as scratch:
-            print(f"{verify(Path(args.file), slots, args.keys, _board(args), Path(scratch))} would be installed")
+            path = Path(args.file)
+            release = verify(path, slots, args.keys, merged.board, merged.settings, Path(scratch))
+            print(f"{release} would be installed")
         return
-    verify_slot(slots, args.keys, _board(args))
+    verify_slot(slots, args.keys, merged.board, merged.settings)
     print(f"{slots.name_of(slots.current())} is whole, and works here")
-
-
-def _board(args: argparse.Namespace) -> Board:
-    return read_board(args.board) if args.board is not None else Board()

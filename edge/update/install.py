@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.board import Board
 from edge.bundle import MANIFEST, Manifest, open_bundle
 from edge.errors import M3erError
+from edge.settings.settings import Settings
 from edge.update.archive import ReleaseArchive
-from edge.update.check import Signed, check_board, check_version, read_signed, try_bundle, unpack
+from edge.update.check import Signed, check_board, check_version, read_signed, try_release, unpack
 from edge.update.durable import remove, sync_folder
 from edge.update.release import BUNDLE, RELEASE, SIGNATURE, Release, read_release
 from edge.update.slots import SLOTS, Slots, locked
@@ -36,14 +36,21 @@ class Outcome:
 
 
 def install(
-    path: Path, slots: Slots, keys: Path, board: Board, allow_downgrade: bool, say: Callable[[str], object]
+    path: Path,
+    slots: Slots,
+    keys: Path,
+    board: str,
+    settings: Settings,
+    allow_downgrade: bool,
+    say: Callable[[str], object],
 ) -> Outcome:
     """Check everything, unpack beside, try it, switch to it. It is then on trial.
 
     Args:
         path: the release file.
         keys: folder with the pinned public keys.
-        board: the board that it must run on, with the nets' files that it wants.
+        board: this board's name, empty if it is not known.
+        settings: how the nets will run here.
         allow_downgrade: an older version may take the place of a newer one.
         say: told what is being done, a few lines.
 
@@ -60,14 +67,14 @@ def install(
             check_board(signed.release, board, str(path))
             slots.make()
             with locked(slots.slots / "lock", _ONE_INSTALLER_S):
-                return _install(archive, signed, slots, board, allow_downgrade, say)
+                return _install(archive, signed, slots, settings, allow_downgrade, say)
     except OSError as error:
         why = f"{error.filename or slots.folder}: {error.strerror}"
         remedy = "run this with sudo" if isinstance(error, PermissionError) else "make room, or see the system's log"
         raise M3erError(f"{why}; nothing was installed, {remedy}") from None
 
 
-def verify(path: Path, slots: Slots, keys: Path, board: Board, scratch: Path, allow_downgrade: bool = False) -> Release:
+def verify(path: Path, slots: Slots, keys: Path, board: str, settings: Settings, scratch: Path) -> Release:
     """All that an installation checks, in a scratch folder; nothing else is written.
 
     Raises:
@@ -79,17 +86,16 @@ def verify(path: Path, slots: Slots, keys: Path, board: Board, scratch: Path, al
     with ReleaseArchive(path) as archive:
         signed = read_signed(archive, trusted_keys)
         check_board(signed.release, board, str(path))
-        if not allow_downgrade:
-            check_version(signed.release, slots.installed(slots.current()), str(path))
+        check_version(signed.release, slots.installed(slots.current()), str(path))
         try:
             unpack(archive, signed, scratch / "slot")
         except OSError as error:
             raise M3erError(f"{error.filename or scratch}: {error.strerror}") from None
-    try_bundle(scratch / "slot" / BUNDLE, board)
+    try_release(scratch / "slot" / BUNDLE, settings)
     return signed.release
 
 
-def verify_slot(slots: Slots, keys: Path, board: Board) -> None:
+def verify_slot(slots: Slots, keys: Path, board: str, settings: Settings) -> None:
     """The installed bundle in use once more: signature, checksums, board, nets. Raises M3erError if any is wrong."""
     from edge.update.signature import pinned_keys, signer
 
@@ -106,14 +112,14 @@ def verify_slot(slots: Slots, keys: Path, board: Board) -> None:
         if hashlib.sha256(manifest_text).hexdigest() != release.manifest_sha256:
             raise M3erError(f"{folder / BUNDLE / MANIFEST}: altered; install the release again")
         check_board(release, board, str(folder))
-    try_bundle(slots.bundle(slot), board)
+    try_release(slots.bundle(slot), settings)
 
 
 def _install(
     archive: ReleaseArchive,
     signed: Signed,
     slots: Slots,
-    board: Board,
+    settings: Settings,
     allow_downgrade: bool,
     say: Callable[[str], object],
 ) -> Outcome:
@@ -126,7 +132,7 @@ def _install(
     try:
         unpack(archive, signed, staging)
         say("trying it on this machine")
-        manifest = try_bundle(staging / BUNDLE, board)
+        manifest = try_release(staging / BUNDLE, settings)
         at_next_start = _differs(manifest, slots)
         _switch(slots, signed, staging, trash)
     finally:

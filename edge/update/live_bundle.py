@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from edge.board import Board
 from edge.errors import M3erError
 from edge.m3er.check import Rule
 from edge.method import Method
 from edge.reading import Modality, Pace, Reading
 from edge.runtime import Runtime
+from edge.settings.settings import Settings
 from edge.update import trial
 from edge.update.check import open_method
 from edge.update.slots import Slots
@@ -45,9 +45,9 @@ class LiveBundle:
         M3erError: not even the shipped bundle can be opened.
     """
 
-    def __init__(self, slots: Slots, board: Board, rule: Rule = "full") -> None:
+    def __init__(self, slots: Slots, settings: Settings, rule: Rule = "full") -> None:
         self.says = ""
-        self._slots, self._board, self._rule = slots, board, rule
+        self._slots, self._settings, self._rule = slots, settings, rule
         self._mark = slots.mark()
         self._opened = self._first()
         self._before: _Opened | None = None  # what to fall back to, while on trial
@@ -76,7 +76,7 @@ class LiveBundle:
         while True:
             tried.add(use.slot)
             try:
-                opened = _Opened(use, open_method(use.folder, self._board, self._rule))
+                opened = self._open(use)
             except Exception as error:
                 if use.slot is None:
                     raise
@@ -86,6 +86,9 @@ class LiveBundle:
             else:
                 self._announce(use)
                 return opened
+
+    def _open(self, use: InUse) -> _Opened:
+        return _Opened(use, open_method(use.folder, self._settings, self._rule, prove=use.on_trial))
 
     def _take_into_use(self) -> InUse:
         try:
@@ -153,7 +156,7 @@ class LiveBundle:
         if (use.slot, use.release) == (now.slot, now.release):
             return _nothing
         try:
-            opened = _Opened(use, open_method(use.folder, self._board, self._rule))
+            opened = self._open(use)
         except Exception as error:  # noqa: BLE001 - a release may fail in any way
             if self._slots.mark() == self._mark:
                 self._give_up(use, _reason(error))
@@ -172,7 +175,7 @@ class LiveBundle:
     def _what_was_before(self) -> _Opened:
         slot = self._opened.use.slot
         use = in_use(self._slots, None if slot is None else self._slots.before(slot))
-        return _Opened(use, open_method(use.folder, self._board, self._rule))
+        return self._open(use)
 
     def _confirm(self) -> Callable[[Runtime, int], None]:
         use = self._opened.use

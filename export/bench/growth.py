@@ -75,7 +75,7 @@ def _of_frames(bundle: Bundle, board: Board, clip: Path, detector: FaceDetector,
     taken: dict[float, list[float]] = {rate: [] for rate in rates}
     for _ in range(3):
         for rate in rates:
-            runtime = Runtime(bundle, detector, None, board=board)
+            runtime = Runtime(bundle, detector, None, settings=board)
             begin = time.process_time()
             feed(runtime, _at_rate(samples, rate, seconds), runtime.hop_ns)
             taken[rate].append((time.process_time() - begin) / seconds * 1e6)

@@ -71,7 +71,7 @@ class _LiveStep:
     """Half a second of frames and sound after another, through the whole runtime."""
 
     def __init__(self, bundle: Bundle, board: Board, detector: FaceDetector, clip: Path) -> None:
-        self._runtime = Runtime(bundle, detector, None, board=board)
+        self._runtime = Runtime(bundle, detector, None, settings=board)
         frames, _ = good_moment(clip)
         self._frames, self._blocks = cycle(frames), cycle(speech_blocks(clip))
         self._now_ns = 0
