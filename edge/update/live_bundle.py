@@ -135,7 +135,10 @@ class LiveBundle:
             self._start(self._confirm)
 
     def _start(self, work: Callable[[], Callable[[Runtime, int], None]]) -> None:
-        """In a thread; what it returns is done between two steps. A daemon: the run's end waits for no disk."""
+        """In a thread; what it returns is done between two steps.
+
+        No daemon: a process that ends while nets are being opened would crash.
+        """
         job: Future[Callable[[Runtime, int], None]] = Future()
 
         def run() -> None:
@@ -146,7 +149,7 @@ class LiveBundle:
                 job.set_result(_nothing)
 
         self._job = job
-        threading.Thread(target=run, name="bundle", daemon=True).start()
+        threading.Thread(target=run, name="bundle").start()
 
     # --- in a thread
 
