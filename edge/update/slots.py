@@ -154,7 +154,9 @@ class Slots:
             M3erError: there is something else in their place.
             OSError: they cannot be made.
         """
-        self.state.mkdir(parents=True, exist_ok=True)
+        if not self.state.exists():
+            self.state.mkdir(parents=True)
+            sync_folder(self.state.parent)
         for folder in (self.folder, self.slots):
             if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
                 raise M3erError(f"{folder}: not a folder; remove it, or name another place with STATE_DIRECTORY")
@@ -164,6 +166,8 @@ class Slots:
         if os.geteuid() == 0:
             os.chown(self.folder, owner.st_uid, owner.st_gid)
         make_folder(self.slots)
+        sync_folder(self.folder)
+        sync_folder(self.state)
 
 
 @contextmanager
