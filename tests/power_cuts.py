@@ -1,7 +1,7 @@
 """Whatever changes installed bundles is killed at each of its file operations; always a bundle works, old or new.
 
-A program of its own, ``python -m tests.power_cuts WORK MAKER EVERY``, as it forks: see :mod:`tests.real.file_operations`
-for the environment that it needs. Prints how many points were tried; a failed check is a traceback.
+A program of its own, as it forks: ``python -m tests.power_cuts WORK MAKER EVERY``, in the environment that
+:mod:`tests.real.file_operations` makes. Prints how many points were tried; a failed check is a traceback.
 """
 
 import os
@@ -18,7 +18,7 @@ from edge.update.rollback import roll_back
 from edge.update.slots import Slots
 from edge.update.standing import confirm, give_up, in_use, take_into_use
 from tests.disk_model import Disk, Tree, write_tree
-from tests.real.file_operations import FileOperations
+from tests.real.file_operations import FileOperations, Operation
 
 Work = Callable[[Slots], object]
 
@@ -111,18 +111,16 @@ def check(state: Path, scenario: Scenario, device: Device, versions: frozenset[i
 def count(scenario: Scenario, given: Path, work: Path, operations: FileOperations, device: Device) -> int:
     """How many operations it takes; on the way, what a power cut would leave at each of them must work."""
     state = Path(shutil.copytree(given, work / "cut", symlinks=True))
-    disk, seen, numbers = Disk(work), list[Tree](), 0
+    disk, numbers = Disk(work), 0
     cuts: list[Tree] = []
 
-    def hear(operation: object) -> None:
+    def hear(operation: Operation) -> None:
         nonlocal numbers
         numbers += 1
-        for tree in disk.after_a_cut():
-            if tree not in seen:
-                seen.append(tree)
-                cuts.append(tree)
+        cuts.extend(tree for tree in disk.after_a_cut() if tree not in cuts)
+        disk.hear(operation)
 
-    operations.hear(lambda operation: (hear(operation), disk.hear(operation))[0])
+    operations.hear(hear)
     scenario.cut(Slots(state))
     operations.hear(lambda operation: None)
     assert version(Slots(state)) == scenario.new

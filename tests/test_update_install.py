@@ -406,9 +406,7 @@ except PermissionError:
 """
 
 
-def test_the_service_may_fall_back_and_nothing_more(
-    open_folder: Path, maker: Maker, releases: dict[int, Path]
-) -> None:
+def test_the_service_may_fall_back_and_nothing_more(open_folder: Path, maker: Maker, releases: dict[int, Path]) -> None:
     """Root installs; the service's user owns the state folder, and may switch, not write what was installed."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can be another user")

@@ -12,7 +12,7 @@ from edge.m3er.check import Rule
 from edge.method import Method
 from edge.selftest.stored import check_self_test
 from edge.settings.settings import Settings
-from edge.update.archive import MOST_BYTES, ReleaseArchive
+from edge.update.archive import ReleaseArchive
 from edge.update.durable import make_folder, sync_folder, write_new
 from edge.update.release import (
     BUNDLE,
@@ -156,8 +156,6 @@ def open_method(folder: Path, settings: Settings, rule: Rule = "full", prove: bo
 
 def _check_listed(archive: ReleaseArchive, manifest: Manifest) -> None:
     wanted = {f"{BUNDLE}/{name}": entry.bytes for name, entry in manifest.files.items()}
-    if sum(wanted.values()) > MOST_BYTES:
-        raise M3erError(f"{archive.path}: its files are larger than {MOST_BYTES >> 20} MB; no release is")
     for name, size in wanted.items():
         if name not in archive.sizes:
             raise M3erError(f"{archive.path}: lacks {name}; get the file again")

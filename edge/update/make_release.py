@@ -46,16 +46,9 @@ def make_release(bundle: Path, key: Path, version: int, boards: Sequence[str], o
     )
     text = release.model_dump_json(indent=1).encode() + b"\n"
     out = out or Path(release_file(release.name, version))
-    files = {name: bundle / name for name in (MANIFEST, *opened.manifest.files)}
     try:
-        write_archive(
-            out,
-            {
-                RELEASE: text,
-                SIGNATURE: sign(private, text),
-                **{f"{BUNDLE}/{name}": path for name, path in files.items()},
-            },
-        )
+        files = {f"{BUNDLE}/{path}": (bundle / path).read_bytes() for path in (MANIFEST, *opened.manifest.files)}
+        write_archive(out, {RELEASE: text, SIGNATURE: sign(private, text), **files})
     except OSError as error:
         raise M3erError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
     return out
