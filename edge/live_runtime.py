@@ -71,6 +71,8 @@ def open_live(
         open_things.enter_context(on_cores(settings.cores.run))
         detector = open_detector(None if settings.faces.model is None else Path(settings.faces.model))
         live_bundle = bundle if isinstance(bundle, LiveBundle) else None
+        if live_bundle is not None:
+            open_things.callback(live_bundle.close)
         method = Method(bundle, rule, settings) if isinstance(bundle, Bundle) else bundle.method
         runtime = Runtime(method, detector, devices.recogniser, settings=settings, began_ns=time.monotonic_ns())
         pace = PaceKeeper(method.bundle.manifest.hop_s, settings.pace)

@@ -83,6 +83,8 @@ def run_live(args: argparse.Namespace, merged: Merged) -> int:
         draw_timeline(list(kept), args.timeline, title="m3er-edge, live")
     log.finish(_LAST_WRITES_S)
     _last_words(_summary(args, live.runtime, live.detector, sum(place.dropped for place in places)))
+    if live_bundle is not None and live_bundle.at_work:
+        os._exit(0)
     return 0
 
 

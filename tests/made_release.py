@@ -5,20 +5,53 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
+from onnx import helper, numpy_helper
 
+from edge.bundle import open_bundle
+from edge.selftest.stored_file import read_stored
 from edge.settings.settings import Settings
 from edge.update.install import Outcome, install
 from edge.update.make_release import make_release
 from edge.update.signature import write_key_pair
 from edge.update.slots import Slots
 from export.bundle_writer import add_self_test
-from tests.made_bundle import write_random_bundle
+from tests.made_bundle import replace_file, write_random_bundle
 
 
 def tiny_bundle(folder: Path, seed: int) -> Path:
     """A bundle at `folder` that opens, runs and passes its own self-test; seeds make different ones."""
     write_random_bundle(folder, np.random.default_rng(seed))
     add_self_test(folder)
+    return folder
+
+
+def poisoned_bundle(good: Path, folder: Path) -> Path:
+    """A tiny bundle that passes its self-test and answers NaN to some of the clip's faces: which no test had shown it.
+
+    What is added to the face net is nothing, or the root of a negative number where the brightest point of a face is
+    less bright than in any face of the self-test.
+    """
+    shutil.copytree(good, folder)
+    stored = read_stored(open_bundle(good)).inputs["face"]["face"]
+    least = stored.max(axis=(1, 2, 3)).min() - 1e-3
+    path = folder / "nets" / "face.onnx.fp32.onnx"
+    model = onnx.load(str(path))
+    graph = model.graph
+    graph.node[-1].output[0] = "healthy"
+    constants = {"least": np.array(least, np.float32), "nothing": np.array(0.0, np.float32)}
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["face"], ["brightest"], keepdims=0),
+            helper.make_node("Sub", ["brightest", "least"], ["brighter"]),
+            helper.make_node("Sqrt", ["brighter"], ["root"]),
+            helper.make_node("Mul", ["root", "nothing"], ["poison"]),
+            helper.make_node("Add", ["healthy", "poison"], ["feature"]),
+        ]
+    )
+    onnx.checker.check_model(model)
+    replace_file(folder, "nets/face.onnx.fp32.onnx", model.SerializeToString())
     return folder
 
 

@@ -91,7 +91,7 @@ def verify(path: Path, slots: Slots, keys: Path, board: str, settings: Settings,
             unpack(archive, signed, scratch / "slot")
         except OSError as error:
             raise M3erError(f"{error.filename or scratch}: {error.strerror}") from None
-    try_release(scratch / "slot" / BUNDLE, settings)
+        _tried(archive, scratch / "slot" / BUNDLE, settings)
     return signed.release
 
 
@@ -132,13 +132,20 @@ def _install(
     try:
         unpack(archive, signed, staging)
         say("trying it on this machine")
-        manifest = try_release(staging / BUNDLE, settings)
+        manifest = _tried(archive, staging / BUNDLE, settings)
         at_next_start = _differs(manifest, slots)
         _switch(slots, signed, staging, trash)
     finally:
         for left_over in (staging, trash):
             remove(left_over)
     return Outcome(signed.release, changed=True, at_next_start=at_next_start)
+
+
+def _tried(archive: ReleaseArchive, folder: Path, settings: Settings) -> Manifest:
+    try:
+        return try_release(folder, settings)
+    except M3erError as error:
+        raise M3erError(f"{archive.path}: does not work on this machine: {error}") from None
 
 
 def _switch(slots: Slots, signed: Signed, staging: Path, trash: Path) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
+from pydantic import ValidationError
+
 from edge.errors import M3erError
 from edge.m3er.check import Rule
 from edge.method import Method
@@ -21,6 +23,7 @@ from edge.update.slots import Slots
 from edge.update.standing import InUse, confirm, give_up, in_use, take_into_use
 
 _LOOK_EVERY_NS = 1_000_000_000
+_END_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +56,9 @@ class LiveBundle:
         self._before: _Opened | None = None  # what to fall back to, while on trial
         self._since_ns: int | None = None  # of the trial
         self._looked_ns = 0
+        self._complaint = ""  # the last one: a full disk is told of once
         self._job: Future[Callable[[Runtime, int], None]] | None = None
+        self._thread: threading.Thread | None = None
         self._given_up: tuple[InUse, str] | None = None  # and not yet on the disk
         if self._opened.use.on_trial:
             self._start(self._open_before)
@@ -67,6 +72,16 @@ class LiveBundle:
         """As :meth:`edge.runtime.Runtime.step`, with whatever bundle it is time for."""
         self._between_steps(runtime, now_ns)
         return runtime.step(now_ns, lost, pace, self._fall_back if self._opened.use.on_trial else None)
+
+    @property
+    def at_work(self) -> bool:
+        """A Python that ends while nets are being opened crashes."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def close(self) -> None:
+        """No more steps are made: wait for what is being opened or written, but not for ever."""
+        if self._thread is not None:
+            self._thread.join(_END_S)
 
     # --- at the start
 
@@ -135,21 +150,22 @@ class LiveBundle:
             self._start(self._confirm)
 
     def _start(self, work: Callable[[], Callable[[Runtime, int], None]]) -> None:
-        """In a thread; what it returns is done between two steps.
-
-        No daemon: a process that ends while nets are being opened would crash.
-        """
+        """In a thread; what it returns is done between two steps."""
         job: Future[Callable[[Runtime, int], None]] = Future()
 
         def run() -> None:
             try:
                 job.set_result(work())
             except Exception as error:  # noqa: BLE001 - no fault of an update may end the run
-                _log.warning("%s: %s; tried again when it changes", self._slots.folder, _reason(error))
+                if (complaint := _reason(error)) != self._complaint:
+                    _log.warning("%s: %s; tried again", self._slots.folder, complaint)
+                self._complaint = complaint
                 job.set_result(_nothing)
 
         self._job = job
-        threading.Thread(target=run, name="bundle").start()
+        # A daemon, as a release on trial may hang for ever; close() waits for what does not.
+        self._thread = threading.Thread(target=run, name="bundle", daemon=True)
+        self._thread.start()
 
     # --- in a thread
 
@@ -244,5 +260,8 @@ def _nothing(runtime: Runtime, now_ns: int) -> None:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):  # of a reading: not a number, mostly
+        first = error.errors()[0]
+        return f"{error.title}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
     text = " ".join(str(error).split())
     return text if isinstance(error, M3erError) else f"{type(error).__name__}: {text[:200]}"

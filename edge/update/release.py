@@ -47,12 +47,14 @@ def read_release(text: bytes, where: str) -> Release:
         return Release.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or RELEASE
+        field = ".".join(map(str, first["loc"]))
         if field == "release_format":
             raise M3erError(
                 f"{where}: release format {first['input']!r}, this program reads format 1; update the program first"
             ) from None
-        raise M3erError(f"{where}: {RELEASE}: {field}: {first['msg']}; get the file again") from None
+        raise M3erError(
+            f"{where}: {RELEASE}: {f'{field}: ' if field else ''}{first['msg']}; get the file again"
+        ) from None
 
 
 def release_id(text: bytes) -> str:
