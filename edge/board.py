@@ -66,11 +66,12 @@ def read_profile(name_or_file: str) -> TomlFile:
         return read_toml(path, PROFILE)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = error.strerror if isinstance(error, OSError) else str(error)
-        near = get_close_matches(name_or_file, known_boards(), 1)
+        known = known_boards()
+        near = [board for board in known if name_or_file in board] or get_close_matches(name_or_file, known)
         raise M3erError(
             f"{path}: no such board profile ({why}); "
-            + (f"did you mean {near[0]}? " if near else "")
-            + f"known boards: {', '.join(known_boards()) or 'none'}; "
+            + (f"did you mean {' or '.join(near[:3])}? " if near else "")
+            + f"known boards: {', '.join(known) or 'none'}; "
             "make one with `m3er-edge bench --board FILE.toml --write`"
         ) from None
 

@@ -19,6 +19,11 @@ FORM_VARIABLE = "M3ER_LOG"
 """``text`` or ``json``; workers inherit it."""
 
 
+def log_form() -> str:
+    """The form that the environment asks for."""
+    return os.environ.get(FORM_VARIABLE) or "text"
+
+
 def start_logging(who: str = "") -> None:
     """Log to stderr in the form that the environment asks for.
 
@@ -26,9 +31,8 @@ def start_logging(who: str = "") -> None:
         who: the process, e.g. ``camera``; empty for the run itself.
     """
     handler = _Stderr()
-    form = os.environ.get(FORM_VARIABLE, "text")
     handler.setFormatter(
-        _JsonLine(who) if form == "json" else logging.Formatter(f"{who}: %(message)s" if who else "%(message)s")
+        _JsonLine(who) if log_form() == "json" else logging.Formatter(f"{who}: %(message)s" if who else "%(message)s")
     )
     logging.raiseExceptions = False  # a log that cannot be written must not fill another
     root = logging.getLogger()

@@ -18,7 +18,7 @@ from edge.capture.sample import AudioBlock, Frame
 from edge.cores import check_cores, on_cores
 from edge.errors import M3erError
 from edge.live import Watch
-from edge.log import FORM_VARIABLE, start_logging
+from edge.log import FORM_VARIABLE, log_form, start_logging
 from edge.memory import MOST_EVER, resident_mb
 from edge.models import VOSK_TINY_EN
 from edge.models.find import find_speech_model
@@ -115,8 +115,9 @@ def settings_of(args: argparse.Namespace) -> Merged:
     """The settings with these flags, usable here; the log has their form. Raises M3erError where they are malformed."""
     merged = merge_settings(from_flags(args))
     check_cores(merged)
-    os.environ[FORM_VARIABLE] = merged.settings.output.log  # for the workers, too
-    start_logging()
+    if merged.settings.output.log != log_form():
+        os.environ[FORM_VARIABLE] = merged.settings.output.log  # for the workers, too
+        start_logging()
     for warning in merged.warnings:
         _log.warning("%s", warning)
     return merged
@@ -128,7 +129,7 @@ def _run_file(args: argparse.Namespace, merged: Merged) -> int:
     with ExitStack() as open_things:
         source = open_things.enter_context(MediaFile(args.input))
         bundle = open_bundle(args.bundle or bundle_in_use())
-        settings = merged.settings
+        settings = merged.settings_for(bundle)
         open_things.enter_context(on_cores(settings.cores.run))
         recogniser = open_recogniser(settings.speech)
         if recogniser is not None:

@@ -47,9 +47,11 @@ def run_live(args: argparse.Namespace, merged: Merged) -> int:
     manager = ServiceManager()
     kept: deque[Reading] = deque(maxlen=_TIMELINE_READINGS if args.timeline is not None else 1)
     with ExitStack() as open_things:
-        settings = merged.settings
-        live_bundle = LiveBundle(Slots(state_folder()), settings, args.check) if args.bundle is None else None
+        live_bundle = (
+            LiveBundle(Slots(state_folder()), merged.settings_for, args.check) if args.bundle is None else None
+        )
         bundle = open_bundle(args.bundle) if live_bundle is None else live_bundle.method.bundle
+        settings = merged.settings_for(bundle)
         model = None if settings.speech.model == NONE else _speech_model(settings.speech.model)
         camera = None if settings.camera.source == NONE else settings.camera.source
         microphone = None if settings.microphone.source == NONE else settings.microphone.source

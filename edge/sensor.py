@@ -234,12 +234,14 @@ class Sensor:
             _log.warning("%s", warning)
         asked = merged.settings.speech.model if self._speech_model == BEST else self._speech_model
         model = None if asked is None or asked == NONE else _model_folder(asked)
-        bundle = (
-            LiveBundle(Slots(state_folder()), merged.settings)
-            if self._bundle is None
-            else open_bundle(Path(self._bundle))
-        )
-        with open_live(bundle, merged.settings, self._camera, self._microphone, model) as live:
+        live_bundle: LiveBundle | None = None
+        if self._bundle is None:
+            live_bundle = LiveBundle(Slots(state_folder()), merged.settings_for)
+            bundle = live_bundle.method.bundle
+        else:
+            bundle = open_bundle(Path(self._bundle))
+        settings = merged.settings_for(bundle)
+        with open_live(live_bundle or bundle, settings, self._camera, self._microphone, model) as live:
             self._opened.set_result(None)
             for reading in live.readings(self._stop.is_set):
                 self._hand_over(reading)

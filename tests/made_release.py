@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from edge.bundle import open_bundle
+from edge.bundle import Bundle, open_bundle
 from edge.selftest.stored_file import read_stored
 from edge.settings.settings import Settings
 from edge.update.install import Outcome, install
@@ -77,6 +77,11 @@ class Maker:
         return make_release(bundle, self.key, version, boards, self.folder / (name or f"{bundle.name}-{version}.m3er"))
 
 
+def no_settings(bundle: Bundle) -> Settings:
+    """Each net as its maker found best."""
+    return Settings()
+
+
 def put_in(
     release: Path,
     slots: Slots,
@@ -86,4 +91,4 @@ def put_in(
     say: Callable[[str], object] = lambda _: None,
 ) -> Outcome:
     """Install, with the settings' defaults."""
-    return install(release, slots, keys, board, Settings(), allow_downgrade, say)
+    return install(release, slots, keys, board, no_settings, allow_downgrade, say)

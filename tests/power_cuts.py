@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.bundle import open_bundle
+from edge.bundle import Bundle, open_bundle
 from edge.settings.settings import Settings
 from edge.update.install import install
 from edge.update.rollback import roll_back
@@ -19,6 +19,12 @@ from edge.update.slots import Slots
 from edge.update.standing import confirm, give_up, in_use, take_into_use
 from tests.disk_model import Disk, Tree, write_tree
 from tests.real.file_operations import FileOperations, Operation
+
+
+def no_settings(bundle: Bundle) -> Settings:
+    """Each net as its maker found best."""
+    return Settings()
+
 
 Work = Callable[[Slots], object]
 
@@ -32,7 +38,7 @@ class Device:
     def install(self, version: int) -> Work:
         """Of a release."""
         path, keys = self._maker / f"{version}.m3er", self._maker / "keys"
-        return lambda slots: install(path, slots, keys, "", Settings(), False, lambda _: None)
+        return lambda slots: install(path, slots, keys, "", no_settings, False, lambda _: None)
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,8 @@ def scenarios(device: Device) -> list[Scenario]:
         Scenario("after left-overs", (*first, left_over), device.install(2), frozenset({1}), 2),
         Scenario("third", (*second, trust), device.install(3), frozenset({2}), 3),
         Scenario("in place of a trial", second, device.install(3), frozenset({1, 2}), 3),
-        Scenario("back from a trial", second, lambda slots: roll_back(slots, Settings()), frozenset({2}), 1),
-        Scenario("back", (*second, trust), lambda slots: roll_back(slots, Settings()), frozenset({2}), 1),
+        Scenario("back from a trial", second, lambda slots: roll_back(slots, no_settings), frozenset({2}), 1),
+        Scenario("back", (*second, trust), lambda slots: roll_back(slots, no_settings), frozenset({2}), 1),
         Scenario("given up", second, fail, frozenset({2}), 1),
         Scenario("started", second, take_into_use, frozenset({2}), 2),
         Scenario("confirmed", second, trust, frozenset({2}), 2),

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from edge.bundle import DEFAULT
 from edge.capture.devices import CameraDevice
-from edge.doctor import checks_machine, checks_models, checks_sensors
+from edge.doctor import checks_machine, checks_models, checks_sensors, checks_settings
 from edge.doctor.checks import Finding, State, apart, guarded, worst
 from edge.doctor.doctor import print_findings
 from edge.errors import M3erError
@@ -26,7 +26,9 @@ from edge.models import VOSK_TINY_EN
 from tests.test_capture_devices import as_nobody, private_pulse
 
 LONGEST_S = 20.0
-NAMES = "python|cameras|microphones|sound daemon|groups|bundle|nets|speech model|onnxruntime|litert|face detector"
+NAMES = (
+    "python|settings|cameras|microphones|sound daemon|groups|bundle|nets|speech model|onnxruntime|litert|face detector"
+)
 NAMES += "|clock|heat|governor|memory|disk here|disk for models|shared memory|open files"
 
 
@@ -121,8 +123,18 @@ def test_a_model_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_board_that_is_not_there() -> None:
     (found,) = checks_models.check_nets(str(DEFAULT), "pi9")
-    assert (found.name, found.state) == ("board", "fault")
+    assert (found.state, found.do) == ("fault", "mend the settings first")
+    (found,) = checks_settings.check_settings("pi9")
+    assert found.state == "fault"
     assert "bench" in found.do
+
+
+def test_a_malformed_settings_file_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "site.toml", "[pace]\nframe_rate_hz = 300\n")
+    monkeypatch.setenv("M3ER_SETTINGS", str(tmp_path / "site.toml"))
+    (found,) = checks_settings.check_settings("")
+    assert found.state == "fault"
+    assert "site.toml:2: pace.frame_rate_hz: is 300" in found.said
 
 
 def test_a_provider_that_is_not_there_is_a_warning(tmp_path: Path) -> None:

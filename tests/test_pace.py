@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from edge.heat import Heat
 from edge.pace import PaceKeeper
 from edge.reading import Pace
+from edge.settings.settings import Pacing
 
 COOL, HOT = Heat(50.0, False, None), Heat(85.0, True, "throttled")
 HOP_S = 0.5
@@ -85,3 +86,30 @@ def test_whatever_happens_the_pace_changes_by_one_step_at_a_time_and_recovers(tu
         assert abs(speeds.index(now) - speeds.index(last)) <= 1
         last = now
     assert clock.steps(800, share=0.1)[-1].slowed_by is None
+
+
+def test_a_slower_full_pace_has_fewer_levels_below_it() -> None:
+    clock = Clock()
+    clock.keeper = PaceKeeper(HOP_S, Pacing(frame_rate_hz=4.0, step_hops=2))
+    assert (clock.keeper.pace.frame_rate_hz, clock.keeper.pace.hop_s) == (4.0, 2 * HOP_S)
+    paces = clock.steps(40, share=0.95)
+    assert [(p.frame_rate_hz, p.hop_s / HOP_S) for p in paces[1::2]][:3] == [(3.0, 2), (3.0, 4), (3.0, 4)]
+
+
+@given(st.floats(1, 30), st.integers(1, 4))
+def test_each_level_is_slower_than_the_one_above(frame_rate_hz: float, step_hops: int) -> None:
+    clock = Clock()
+    clock.keeper = PaceKeeper(HOP_S, Pacing(frame_rate_hz=frame_rate_hz, step_hops=step_hops))
+    speeds = [speed(clock.keeper.pace), *(speed(pace) for pace in clock.steps(20, share=0.95))]
+    changes = [b / a for a, b in pairwise(speeds)]
+    assert all(change <= 1 for change in changes)
+    assert speeds[0] == frame_rate_hz / (step_hops * HOP_S)
+
+
+def test_heat_above_the_limit_slows_down_though_the_kernel_does_not_and_cools_back() -> None:
+    clock = Clock()
+    clock.keeper = PaceKeeper(HOP_S, Pacing(slow_at_c=75.0))
+    assert clock.steps(5, 0.1, Heat(74.9, False, None))[-1].slowed_by is None
+    hot = clock.steps(20, 0.1, Heat(75.0, False, None))
+    assert hot[-1].slowed_by == "heat" and hot[-1].frame_rate_hz == 5.0
+    assert clock.steps(40, 0.1, Heat(None, False, None))[-1].slowed_by is None, "no sensor is no heat"

@@ -23,7 +23,7 @@ import psutil
 import pytest
 
 from edge import M3erError, Reading, Sensor
-from edge.bundle import DEFAULT, MANIFEST, open_bundle
+from edge.bundle import DEFAULT, MANIFEST
 from edge.models import VOSK_TINY_EN
 from edge.supervisor import Supervisor
 from tests import robot_example
@@ -260,7 +260,7 @@ def test_the_event_loop_never_waits(quick: Quick, monkeypatch: pytest.MonkeyPatc
 
         return late
 
-    monkeypatch.setattr("edge.sensor.open_bundle", slowly(open_bundle))
+    monkeypatch.setattr("edge.sensor.LiveBundle", slowly(LiveBundle))
     monkeypatch.setattr(Supervisor, "stop", slowly(Supervisor.stop))
 
     async def tick() -> None:
@@ -414,3 +414,19 @@ assert Sensor is Same
 def test_the_command_line_does_not_load_the_sensor() -> None:
     code = "import sys; from edge.cli import main; main(['schema']); sys.exit('edge.sensor' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def test_the_settings_of_the_site_are_the_sensors(
+    quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the camera and the microphone, which the program names."""
+    site = tmp_path / "site.toml"
+    site.write_text('[pace]\nframe_rate_hz = 4\n[camera]\nsource = "none"\n')
+    monkeypatch.setenv("M3ER_SETTINGS", str(site))
+    with quick(str(CLIP)) as sensor:
+        reading = next(sensor)
+    assert reading.pace is not None and reading.pace.frame_rate_hz == 4.0
+    assert reading.modalities["face"].reason != "no camera"
+    site.write_text("[pace]\nframe_rate_hz = 400\n")
+    with pytest.raises(M3erError, match=r"site\.toml:2: pace\.frame_rate_hz"), quick(str(CLIP)):
+        pass

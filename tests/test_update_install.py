@@ -26,7 +26,7 @@ from edge.update.slots import Slots, bundle_in_use
 from edge.update.standing import confirm, in_use
 from export.cli import main as export_main
 from tests.made_bundle import edit_manifest, write_random_bundle
-from tests.made_release import Maker, put_in, tiny_bundle
+from tests.made_release import Maker, no_settings, put_in, tiny_bundle
 
 ROOT = Path(__file__).parent.parent
 
@@ -92,7 +92,7 @@ def test_a_release_is_in_use_once_it_is_installed_and_is_then_on_trial(
     trial = slots.trial()
     assert trial is not None and (trial.slot, trial.previous, trial.starts, trial.failed) == ("a", None, 0, None)
     assert sorted(path.name for path in slots.slots.iterdir()) == ["a", "lock"]
-    verify_slot(slots, maker.keys, "", Settings())
+    verify_slot(slots, maker.keys, "", no_settings)
 
 
 def test_the_second_goes_beside_the_first_and_the_third_in_the_firsts_place(
@@ -185,7 +185,7 @@ def test_a_release_that_does_not_work_here_is_not_installed(
 ) -> None:
     wanted = Settings(nets={"face": NetChoice(engine="litert", precision="int8")})
     with pytest.raises(M3erError, match="no litert int8 file of the face net"):
-        install(releases[1], slots, maker.keys, "", wanted, False, lambda _: None)
+        install(releases[1], slots, maker.keys, "", lambda bundle: wanted, False, lambda _: None)
     assert version_in_use(slots) == 0
 
 
@@ -276,13 +276,13 @@ def test_back_by_hand_from_a_trial_is_back_to_what_was_before(
     put_in(releases[1], slots, maker.keys)
     trust(slots)
     put_in(releases[2], slots, maker.keys)
-    assert roll_back(slots, Settings()) == "tiny 1"
+    assert roll_back(slots, no_settings) == "tiny 1"
     assert (version_in_use(slots), slots.trusted()) == (1, "a")
     trial = slots.trial()
     assert trial is not None and trial.slot == "b" and trial.failed == "rolled back by hand"
-    assert roll_back(slots, Settings()) == "the bundle that comes with the program", "not to what was just left"
+    assert roll_back(slots, no_settings) == "the bundle that comes with the program", "not to what was just left"
     with pytest.raises(M3erError, match="nothing to go back to"):
-        roll_back(slots, Settings())
+        roll_back(slots, no_settings)
 
 
 def test_back_by_hand_from_a_proven_release_puts_the_other_on_trial(
@@ -291,7 +291,7 @@ def test_back_by_hand_from_a_proven_release_puts_the_other_on_trial(
     for number in (1, 2):
         put_in(releases[number], slots, maker.keys)
         trust(slots)
-    assert roll_back(slots, Settings()) == "tiny 1"
+    assert roll_back(slots, no_settings) == "tiny 1"
     trial = slots.trial()
     assert trial is not None and (trial.slot, trial.previous, trial.failed) == ("a", "b", None)
 
@@ -302,7 +302,7 @@ def test_there_is_no_way_back_to_a_damaged_bundle(slots: Slots, maker: Maker, re
         trust(slots)
     (slots.bundle("a") / "tokens.txt").write_bytes(b"")
     with pytest.raises(M3erError, match=r"tokens\.txt"):
-        roll_back(slots, Settings())
+        roll_back(slots, no_settings)
     assert version_in_use(slots) == 2
 
 
@@ -373,8 +373,7 @@ def test_a_bundle_is_signed_as_it_is_made(maker: Maker, tmp_path: Path, slots: S
     made = ["bundle", "--for", "generic-x86", "--out", str(tmp_path / "b"), "--sign", str(maker.key), "--version", "4"]
     assert export_main(made) == 0
     release = tmp_path / "default-4.m3er"
-    settings = Settings()
-    assert str(verify(release, slots, maker.keys, "", settings, tmp_path)) == "default 4"
+    assert str(verify(release, slots, maker.keys, "", no_settings, tmp_path)) == "default 4"
 
 
 # --- whose files
@@ -397,7 +396,7 @@ from edge.update.live_bundle import LiveBundle
 from edge.update.slots import Slots
 from edge.update.standing import give_up, in_use
 slots = Slots(Path(sys.argv[1]))
-print(LiveBundle(slots, Settings()).method.bundle.folder)
+print(LiveBundle(slots, no_settings).method.bundle.folder)
 give_up(slots, in_use(slots, slots.current()), "as the service's user")
 try:
     (slots.slots / "a" / "release.json").write_text("")

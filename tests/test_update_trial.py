@@ -22,7 +22,7 @@ from edge.update.live_bundle import LiveBundle
 from edge.update.slots import Slots
 from edge.update.standing import confirm, give_up, in_use, take_into_use
 from edge.update.trial import MOST_STARTS, TRIAL_S, Trial
-from tests.made_release import Maker, poisoned_bundle, put_in, tiny_bundle
+from tests.made_release import Maker, no_settings, poisoned_bundle, put_in, tiny_bundle
 from tests.soak.scene import CLIP
 
 HOP_NS = 500_000_000
@@ -57,7 +57,7 @@ class Device:
 
     def start(self) -> None:
         """The run, again."""
-        self.live = LiveBundle(self.slots, Settings())
+        self.live = LiveBundle(self.slots, no_settings)
         self.runtime = Runtime(self.live.method, open_detector(), None, began_ns=self.now_ns)
 
     def step(self) -> Reading:

@@ -10,9 +10,9 @@ from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edge.board import Board, read_board
 from edge.bundle import NETS, open_bundle
 from edge.doctor.checks import Finding, from_error
+from edge.doctor.checks_settings import settings_for_board
 from edge.errors import M3erError
 from edge.models import VOSK_TINY_EN
 from edge.models.find import find_speech_model
@@ -35,7 +35,7 @@ def check_bundle(folder: str) -> Sequence[Finding]:
 
 
 def check_nets(folder: str, board_name: str) -> Sequence[Finding]:
-    """Each net opens and answers as the board's profile (or ``""``) wants to run it."""
+    """Each net opens and answers as the settings, with this board (``""``: as found), want to run it."""
     from edge.nets import chosen, open_net
 
     warnings = _Collector()
@@ -45,15 +45,15 @@ def check_nets(folder: str, board_name: str) -> Sequence[Finding]:
     except M3erError:
         return [Finding("nets", "fault", "not tried, as the bundle does not open", "mend the bundle first")]
     try:
-        board = read_board(board_name) if board_name else Board()
-    except M3erError as error:
-        return [from_error("board", error)]
+        settings = settings_for_board(board_name).settings_for(bundle)
+    except M3erError:
+        return [Finding("nets", "fault", "not tried, as the settings are malformed", "mend the settings first")]
     findings: list[Finding] = []
     good: dict[str, list[str]] = {}
     for name in NETS:
         try:
-            engine = open_net(bundle, name, board)
-            good.setdefault(f"{engine.name} {chosen(bundle, name, board)[0].precision}", []).append(name)
+            engine = open_net(bundle, name, settings)
+            good.setdefault(f"{engine.name} {chosen(bundle, name, settings)[0].precision}", []).append(name)
         except M3erError as error:
             findings.append(from_error(f"net {name}", error))
         except ImportError as error:

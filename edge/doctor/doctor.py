@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.bundle import DEFAULT
-from edge.doctor import checks_machine, checks_models, checks_sensors
+from edge.doctor import checks_machine, checks_models, checks_sensors, checks_settings
 from edge.doctor.checks import Check, Finding, State, apart, as_json, guarded, worst
+from edge.errors import M3erError
 from edge.models.find import best_speech_model
+from edge.settings.settings import BEST, Settings
 
 _LIMIT_S = 20.0
 """Of the whole; each check that may hang has a shorter one of its own."""
@@ -33,34 +35,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH|NAME",
         help="Vosk model (default: as a live run takes it); none: face and voice alone",
     )
-    parser.add_argument("--board", default="", metavar="NAME|FILE", help="profile to try the nets with")
+    parser.add_argument("--board", default="", metavar="NAME|FILE", help="profile to try (default: as a run finds it)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Look at everything. Exit status 0, or 1 where there is a fault."""
     console = Console()
-    model = args.stt_model or str(best_speech_model())
+    try:
+        settings = checks_settings.settings_for_board(args.board).settings
+    except M3erError:
+        settings = Settings()  # what is wrong with them is a finding
+    model = args.stt_model or settings.speech.model
+    asked = (args.bundle, str(best_speech_model()) if model == BEST else model, settings.faces.model or "", args.board)
     if args.json:
-        findings = examine(args.bundle, model, args.board)
+        findings = examine(*asked)
         print(as_json(findings))
     else:
         with console.status("asking cameras, microphones and models …"):
-            findings = examine(args.bundle, model, args.board)
+            findings = examine(*asked)
         print_findings(findings, console)
     return 1 if worst(findings) == "fault" else 0
 
 
-def examine(bundle: Path, speech_model: str, board: str = "") -> list[Finding]:
+def examine(bundle: Path, speech_model: str, face_model: str = "", board: str = "") -> list[Finding]:
     """All checks, those that mostly wait beside those that compute. Never raises; takes 20 s at most.
 
     Args:
         speech_model: a Vosk model's folder or name, or ``none``.
-        board: a profile's name or file; empty for none.
+        face_model: YuNet's file; empty: looked for.
+        board: a profile's name or file; empty: as a run finds it.
     """
     folder = str(bundle)
     models = checks_models
     lanes: list[Lane] = [
-        [("python", checks_machine.check_python)],
+        [("python", checks_machine.check_python), ("settings", lambda: checks_settings.check_settings(board))],
         [("cameras", checks_sensors.check_cameras)],
         [("microphones", checks_sensors.check_microphones), ("sound cards", checks_sensors.check_sound_cards)],
         [("sound daemon", checks_sensors.check_sound_daemon)],
@@ -74,7 +82,7 @@ def examine(bundle: Path, speech_model: str, board: str = "") -> list[Finding]:
             ("onnxruntime", apart("onnxruntime", models.check_onnxruntime, [], _ENGINE_TIMEOUT_S)),
             ("litert", apart("litert", models.check_litert, [], _ENGINE_TIMEOUT_S)),
         ],
-        [("face detector", apart("face detector", models.check_face_detector, [""], _ENGINE_TIMEOUT_S))],
+        [("face detector", apart("face detector", models.check_face_detector, [face_model], _ENGINE_TIMEOUT_S))],
         [
             ("clock", checks_machine.check_clock),
             ("heat", checks_machine.check_heat),

@@ -40,8 +40,9 @@ def tuned_model(folder: Path, options: Mapping[str, float]) -> Iterator[Path]:
         yield folder
         return
     try:
-        # RUNTIME_DIRECTORY: a service's own folder in memory, which systemd removes.
-        place = tempfile.TemporaryDirectory(prefix="m3er-vosk-", dir=os.environ.get("RUNTIME_DIRECTORY") or None)
+        # A service's own folders in memory, with colons in between, which systemd removes whatever happens.
+        own = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or None
+        place = tempfile.TemporaryDirectory(prefix="m3er-vosk-", dir=own)
     except OSError as error:
         raise M3erError(
             f"{tempfile.gettempdir()}: cannot be written ({error.strerror}); make room there, set TMPDIR, or set "

@@ -32,8 +32,9 @@ def from_flags(args: argparse.Namespace) -> Layer:
         for table in key[:-1]:
             part = part.setdefault(table, {})
         part[key[-1]] = value if isinstance(value, bool | list) else str(value)
-    return Layer(values, _flag)
+    return Layer(values, flag_of)
 
 
-def _flag(key: Key) -> str:
-    return next((flag for flag, known in _FLAGS.values() if tuple(key[: len(known)]) == known), "the command line")
+def flag_of(key: Key) -> str:
+    """The option that sets a key, or nothing."""
+    return next((flag for flag, known in _FLAGS.values() if tuple(key[: len(known)]) == known), "")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from edge.errors import M3erError
-from edge.settings.schema import allowed, known_keys
+from edge.settings.schema import allowed, choices, known_keys
 from edge.settings.toml_file import Key
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -57,11 +57,8 @@ def _why(model: type[BaseModel], problem: ErrorDetails, key: Key) -> str:
     if kind == "value_error":
         why = problem["msg"].removeprefix("Value error, ")
         return hidden(why) if isinstance(value, list) else f"is {_shown(value)}; {hidden(why)}"
-    meant = ""
-    if isinstance(value, str):
-        near = get_close_matches(value, problem.get("ctx", {}).get("expected", "").replace("'", "").split(" or "), 1)
-        meant = f"did you mean {near[0]}? " if near else ""
-    return f"is {_shown(value)}; {meant}allowed: {allowed(model, key)}"
+    near = get_close_matches(value, choices(model, key), 1) if isinstance(value, str) else []
+    return f"is {_shown(value)}; " + (f"did you mean {near[0]}? " if near else "") + f"allowed: {allowed(model, key)}"
 
 
 def _shown(value: Any) -> str:

@@ -23,6 +23,12 @@ def known_keys(model: type[BaseModel], key: Key) -> list[str]:
     return list(_children(node)) if node is not None else []
 
 
+def choices(model: type[BaseModel], key: Key) -> list[str]:
+    """What a setting may be, where that is one of a few words."""
+    node = _at(model, key)
+    return [str(choice) for choice in node.get("enum", [])] if node is not None else []
+
+
 def allowed(model: type[BaseModel], key: Key) -> str:
     """What a setting may be, in words."""
     node = _at(model, key)

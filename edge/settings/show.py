@@ -2,16 +2,20 @@
 
 import argparse
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 from edge import run as run_command
-from edge.board import board_file
+from edge.cores import check_cores
+from edge.errors import M3erError
 from edge.settings.flags import from_flags
 from edge.settings.layers import Merged, merge_settings
 from edge.settings.problems import hidden
 from edge.settings.schema import leaves
 from edge.settings.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what a run with the same flags would use."""
     merged = merge_settings(from_flags(args))
+    try:
+        check_cores(merged)
+    except M3erError as error:  # they may be meant for another machine
+        _log.warning("a run here would be refused: %s", error)
     print(as_json(merged) if args.json else as_toml(merged))
     return 0
 
@@ -32,8 +40,8 @@ def as_toml(merged: Merged) -> str:
     import tomlkit  # slow to import
 
     lines = [f"# Board: {merged.board_in_words}", *(f"# {warning}" for warning in merged.warnings)]
-    if merged.board:
-        lines.append(f"# Its profile: {board_file(merged.board)}")
+    if merged.profile is not None:
+        lines.append(f"# Its profile: {merged.profile}")
     rows: list[tuple[str, str, str]] = []
     for key, value, origin in values_of(merged):
         text = "" if value is None else tomlkit.item(value).as_string()
@@ -51,7 +59,7 @@ def as_toml(merged: Merged) -> str:
 def as_json(merged: Merged) -> str:
     """``{"board": …, "settings": {"camera.source": {"value": …, "from": …}, …}}``"""
     settings = {".".join(key): {"value": value, "from": origin} for key, value, origin in values_of(merged)}
-    board = {"name": merged.board or None, "known_by": merged.board_is_known_by}
+    board = {"name": merged.board or None, "known_by": merged.known_by}
     return json.dumps({"board": board, "settings": settings, "warnings": list(merged.warnings)}, indent=1)
 
 

@@ -88,7 +88,7 @@ def _beginnings(text: str) -> tuple[tuple[int, Mapping[str, Any]], ...]:
     for end in range(1, len(lines) + 1):
         try:
             so_far = tomllib.loads("\n".join(lines[:end]) + "\n")
-        except (tomllib.TOMLDecodeError, ValueError):
+        except (tomllib.TOMLDecodeError, ValueError, RecursionError):
             continue  # in the middle of a statement
         found.append((begin, so_far))
         begin = end + 1

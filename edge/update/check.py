@@ -1,12 +1,12 @@
 """Everything that a release must fulfil before a byte of it is written to a slot."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.bundle import MANIFEST, SELFTEST, Manifest, open_bundle, read_manifest
+from edge.bundle import MANIFEST, SELFTEST, Bundle, Manifest, open_bundle, read_manifest
 from edge.errors import M3erError
 from edge.m3er.check import Rule
 from edge.method import Method
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 _MANIFEST_BYTES = 1024 * 1024
 _MANIFEST_NAME = f"{BUNDLE}/{MANIFEST}"
+
+
+SettingsFor = Callable[[Bundle], Settings]
+"""How a bundle's nets run here: a board's profile may ask for files that only some bundles have."""
 
 
 @dataclass(frozen=True)
@@ -127,19 +131,19 @@ def unpack(archive: ReleaseArchive, signed: Signed, folder: Path) -> None:
         sync_folder(parent)
 
 
-def try_release(folder: Path, settings: Settings) -> Manifest:
+def try_release(folder: Path, settings_for: SettingsFor) -> Manifest:
     """Open a release's bundle as the run will, on this very board, and let it prove that its answers are right.
 
     Raises:
         M3erError: anything of it does not work; or it has no self-test, without which no release is installed.
     """
-    method = open_method(folder, settings, prove=True)
+    method = open_method(folder, settings_for, prove=True)
     if SELFTEST not in method.bundle.manifest.files:
         raise M3erError(f"{folder}: has no self-test; write one with `m3er-export self-test`, and sign it anew")
     return method.bundle.manifest
 
 
-def open_method(folder: Path, settings: Settings, rule: Rule = "full", prove: bool = False) -> Method:
+def open_method(folder: Path, settings_for: SettingsFor, rule: Rule = "full", prove: bool = False) -> Method:
     """A bundle, opened and ready on this very board.
 
     Args:
@@ -149,6 +153,7 @@ def open_method(folder: Path, settings: Settings, rule: Rule = "full", prove: bo
         M3erError: anything of it does not work.
     """
     bundle = open_bundle(folder)
+    settings = settings_for(bundle)
     if prove and SELFTEST in bundle.manifest.files:
         check_self_test(bundle, settings)
     return Method(bundle, rule, settings)

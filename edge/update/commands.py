@@ -70,14 +70,14 @@ def run(args: argparse.Namespace) -> int:
     elif args.action == "verify":
         _verify(args, slots)
     else:
-        settings = merge_settings(from_flags(args)).settings
-        print(f"In use: {roll_back(slots, settings)}. A running service takes it over by itself, or: {_RESTART}")
+        settings_for = merge_settings(from_flags(args)).settings_for
+        print(f"In use: {roll_back(slots, settings_for)}. A running service takes it over by itself, or: {_RESTART}")
     return 0
 
 
 def _install(args: argparse.Namespace, slots: Slots) -> None:
     merged = merge_settings(from_flags(args))
-    outcome = install(args.file, slots, args.keys, merged.board, merged.settings, args.allow_downgrade, print)
+    outcome = install(args.file, slots, args.keys, merged.board, merged.settings_for, args.allow_downgrade, print)
     if not outcome.changed:
         print(f"{outcome.release} is installed already")
     elif outcome.at_next_start:
@@ -91,8 +91,8 @@ def _verify(args: argparse.Namespace, slots: Slots) -> None:
     if args.file != CURRENT:
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(args.file)
-            release = verify(path, slots, args.keys, merged.board, merged.settings, Path(scratch))
+            release = verify(path, slots, args.keys, merged.board, merged.settings_for, Path(scratch))
             print(f"{release} would be installed")
         return
-    verify_slot(slots, args.keys, merged.board, merged.settings)
+    verify_slot(slots, args.keys, merged.board, merged.settings_for)
     print(f"{slots.name_of(slots.current())} is whole, and works here")

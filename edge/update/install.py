@@ -8,9 +8,8 @@ from pathlib import Path
 
 from edge.bundle import MANIFEST, Manifest, open_bundle
 from edge.errors import M3erError
-from edge.settings.settings import Settings
 from edge.update.archive import ReleaseArchive
-from edge.update.check import Signed, check_board, check_version, read_signed, try_release, unpack
+from edge.update.check import SettingsFor, Signed, check_board, check_version, read_signed, try_release, unpack
 from edge.update.durable import remove, sync_folder
 from edge.update.release import BUNDLE, RELEASE, SIGNATURE, Release, read_release
 from edge.update.slots import SLOTS, Slots, locked
@@ -40,7 +39,7 @@ def install(
     slots: Slots,
     keys: Path,
     board: str,
-    settings: Settings,
+    settings_for: SettingsFor,
     allow_downgrade: bool,
     say: Callable[[str], object],
 ) -> Outcome:
@@ -50,7 +49,7 @@ def install(
         path: the release file.
         keys: folder with the pinned public keys.
         board: this board's name, empty if it is not known.
-        settings: how the nets will run here.
+        settings_for: how the nets will run here.
         allow_downgrade: an older version may take the place of a newer one.
         say: told what is being done, a few lines.
 
@@ -67,14 +66,14 @@ def install(
             check_board(signed.release, board, str(path))
             slots.make()
             with locked(slots.slots / "lock", _ONE_INSTALLER_S):
-                return _install(archive, signed, slots, settings, allow_downgrade, say)
+                return _install(archive, signed, slots, settings_for, allow_downgrade, say)
     except OSError as error:
         why = f"{error.filename or slots.folder}: {error.strerror}"
         remedy = "run this with sudo" if isinstance(error, PermissionError) else "make room, or see the system's log"
         raise M3erError(f"{why}; nothing was installed, {remedy}") from None
 
 
-def verify(path: Path, slots: Slots, keys: Path, board: str, settings: Settings, scratch: Path) -> Release:
+def verify(path: Path, slots: Slots, keys: Path, board: str, settings_for: SettingsFor, scratch: Path) -> Release:
     """All that an installation checks, in a scratch folder; nothing else is written.
 
     Raises:
@@ -91,11 +90,11 @@ def verify(path: Path, slots: Slots, keys: Path, board: str, settings: Settings,
             unpack(archive, signed, scratch / "slot")
         except OSError as error:
             raise M3erError(f"{error.filename or scratch}: {error.strerror}") from None
-        _tried(archive, scratch / "slot" / BUNDLE, settings)
+        _tried(archive, scratch / "slot" / BUNDLE, settings_for)
     return signed.release
 
 
-def verify_slot(slots: Slots, keys: Path, board: str, settings: Settings) -> None:
+def verify_slot(slots: Slots, keys: Path, board: str, settings_for: SettingsFor) -> None:
     """The installed bundle in use once more: signature, checksums, board, nets. Raises M3erError if any is wrong."""
     from edge.update.signature import pinned_keys, signer
 
@@ -112,14 +111,14 @@ def verify_slot(slots: Slots, keys: Path, board: str, settings: Settings) -> Non
         if hashlib.sha256(manifest_text).hexdigest() != release.manifest_sha256:
             raise M3erError(f"{folder / BUNDLE / MANIFEST}: altered; install the release again")
         check_board(release, board, str(folder))
-    try_release(slots.bundle(slot), settings)
+    try_release(slots.bundle(slot), settings_for)
 
 
 def _install(
     archive: ReleaseArchive,
     signed: Signed,
     slots: Slots,
-    settings: Settings,
+    settings_for: SettingsFor,
     allow_downgrade: bool,
     say: Callable[[str], object],
 ) -> Outcome:
@@ -132,7 +131,7 @@ def _install(
     try:
         unpack(archive, signed, staging)
         say("trying it on this machine")
-        manifest = _tried(archive, staging / BUNDLE, settings)
+        manifest = _tried(archive, staging / BUNDLE, settings_for)
         at_next_start = _differs(manifest, slots)
         _switch(slots, signed, staging, trash)
     finally:
@@ -141,9 +140,9 @@ def _install(
     return Outcome(signed.release, changed=True, at_next_start=at_next_start)
 
 
-def _tried(archive: ReleaseArchive, folder: Path, settings: Settings) -> Manifest:
+def _tried(archive: ReleaseArchive, folder: Path, settings_for: SettingsFor) -> Manifest:
     try:
-        return try_release(folder, settings)
+        return try_release(folder, settings_for)
     except M3erError as error:
         raise M3erError(f"{archive.path}: does not work on this machine: {error}") from None
 

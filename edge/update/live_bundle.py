@@ -16,9 +16,8 @@ from edge.m3er.check import Rule
 from edge.method import Method
 from edge.reading import Modality, Pace, Reading
 from edge.runtime import Runtime
-from edge.settings.settings import Settings
 from edge.update import trial
-from edge.update.check import open_method
+from edge.update.check import SettingsFor, open_method
 from edge.update.slots import Slots
 from edge.update.standing import InUse, confirm, give_up, in_use, take_into_use
 
@@ -48,9 +47,9 @@ class LiveBundle:
         M3erError: not even the shipped bundle can be opened.
     """
 
-    def __init__(self, slots: Slots, settings: Settings, rule: Rule = "full") -> None:
+    def __init__(self, slots: Slots, settings_for: SettingsFor, rule: Rule = "full") -> None:
         self.says = ""
-        self._slots, self._settings, self._rule = slots, settings, rule
+        self._slots, self._settings_for, self._rule = slots, settings_for, rule
         self._mark = slots.mark()
         self._opened = self._first()
         self._before: _Opened | None = None  # what to fall back to, while on trial
@@ -103,7 +102,7 @@ class LiveBundle:
                 return opened
 
     def _open(self, use: InUse) -> _Opened:
-        return _Opened(use, open_method(use.folder, self._settings, self._rule, prove=use.on_trial))
+        return _Opened(use, open_method(use.folder, self._settings_for, self._rule, prove=use.on_trial))
 
     def _take_into_use(self) -> InUse:
         try:

@@ -1,8 +1,7 @@
 """Go back by hand: to the slot that is not in use, or to the bundle that comes with the program."""
 
 from edge.errors import M3erError
-from edge.settings.settings import Settings
-from edge.update.check import open_method
+from edge.update.check import SettingsFor, open_method
 from edge.update.slots import Slots, locked
 from edge.update.trial import SlotName, Trial
 
@@ -10,7 +9,7 @@ _BY_HAND = "rolled back by hand"
 _ONE_INSTALLER_S = 1.0
 
 
-def roll_back(slots: Slots, settings: Settings) -> str:
+def roll_back(slots: Slots, settings_for: SettingsFor) -> str:
     """Switch to what was before; returns what is in use now. What is gone back to is on trial, unless it was trusted.
 
     Raises:
@@ -24,7 +23,7 @@ def roll_back(slots: Slots, settings: Settings) -> str:
     try:
         with locked(slots.slots / "lock", _ONE_INSTALLER_S):
             before = slots.before(current)
-            open_method(slots.bundle(before), settings, prove=True)
+            open_method(slots.bundle(before), settings_for, prove=True)
             with slots.locked():
                 _switch(slots, current, before)
     except OSError as error:
