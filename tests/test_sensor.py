@@ -26,6 +26,7 @@ from edge import M3erError, Reading, Sensor
 from edge.bundle import DEFAULT, MANIFEST
 from edge.models import VOSK_TINY_EN
 from edge.supervisor import Supervisor
+from edge.update.live_bundle import LiveBundle
 from tests import robot_example
 from tests.soak.judge import present
 from tests.soak.scene import CLIP
