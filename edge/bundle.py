@@ -149,7 +149,7 @@ def open_bundle(folder: Path) -> Bundle:
     if not folder.is_dir():
         raise M3erError(f"{folder}: no such bundle folder; {_ANOTHER}")
     text = _read(folder / MANIFEST)
-    manifest = _manifest(folder / MANIFEST, text)
+    manifest = read_manifest(folder / MANIFEST, text)
     _check_files(folder, manifest)
     try:
         tables = Tables.from_arrays(safetensors.numpy.load((folder / TABLES).read_bytes()))
@@ -170,7 +170,8 @@ def _read(path: Path) -> bytes:
         raise M3erError(f"{path}: cannot be read ({error.strerror}); {_ANOTHER}") from None
 
 
-def _manifest(path: Path, text: bytes) -> Manifest:
+def read_manifest(path: Path, text: bytes) -> Manifest:
+    """Parse ``manifest.json``. Raises M3erError, with `path`, if it is malformed."""
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:

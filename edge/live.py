@@ -3,7 +3,7 @@
 import select
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from edge.log import WorkerLog
 from edge.pace import PaceKeeper
 from edge.perceive.face_detector import FaceBox
 from edge.perceive.speech_process import SpeechProcess
-from edge.reading import Modality, Reading
+from edge.reading import Modality, Pace, Reading
 from edge.runtime import Runtime
 from edge.settings.settings import Settings
 from edge.supervisor import Patience, Supervisor, Worker
@@ -32,6 +32,7 @@ _BLIND_S = 5.0
 
 
 Watch = Callable[[Frame, FaceBox | None], None]
+Step = Callable[[int, Mapping[Modality, str], Pace], Reading]
 
 
 class LiveDevices:
@@ -142,6 +143,7 @@ def live_steps(
     pace: PaceKeeper,
     stop: Callable[[], bool],
     watch: Watch | None = None,
+    step: Step | None = None,
 ) -> Generator[Reading, None, None]:
     """A reading every hop, on a grid of monotonic time, until `stop` says so. Never waits for a device.
 
@@ -149,6 +151,7 @@ def live_steps(
 
     Args:
         watch: shown every picture that is looked at, with the face that is followed; must be quick.
+        step: makes each reading; None: the runtime, with the bundle that it has.
 
     Raises:
         RuntimeError: the supervisor has died, which is a bug: the process must be started anew.
@@ -168,7 +171,7 @@ def live_steps(
         now_ns = time.monotonic_ns()
         if now_ns < next_ns:
             continue
-        yield runtime.step(now_ns, devices.lost(), pace.pace)
+        yield (step or runtime.step)(now_ns, devices.lost(), pace.pace)
         if now_ns - devices.supervisor.looked_ns > _BLIND_S * 1e9 + (now_ns - last_ns):
             raise RuntimeError("the supervisor has stopped looking after the workers")
         end_ns = time.monotonic_ns()

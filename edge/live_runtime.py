@@ -4,18 +4,21 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edge.bundle import Bundle
 from edge.cores import on_cores
 from edge.live import LiveDevices, Watch, live_steps
 from edge.m3er.check import Rule
+from edge.method import Method
 from edge.pace import PaceKeeper
 from edge.perceive.decoder import tuned_model
 from edge.perceive.face_detector import open_detector
 from edge.reading import Reading
 from edge.runtime import Runtime
 from edge.settings.settings import Settings
+from edge.update.live_bundle import LiveBundle
 
 
 @dataclass(frozen=True)
@@ -24,21 +27,24 @@ class LiveRuntime:
 
     Attributes:
         detector: what finds the faces, by its name.
+        live_bundle: keeps the bundle up to date; None: it is what it is.
     """
 
     devices: LiveDevices
     runtime: Runtime
     detector: str
     pace: PaceKeeper
+    live_bundle: LiveBundle | None = None
 
     def readings(self, stop: Callable[[], bool], watch: Watch | None = None) -> Generator[Reading, None, None]:
         """One every hop, as :func:`edge.live.live_steps` makes them, at a pace that this machine can keep."""
-        return live_steps(self.devices, self.runtime, self.pace, stop, watch)
+        step = None if self.live_bundle is None else partial(self.live_bundle.step, self.runtime)
+        return live_steps(self.devices, self.runtime, self.pace, stop, watch, step)
 
 
 @contextmanager
 def open_live(
-    bundle: Bundle,
+    bundle: Bundle | LiveBundle,
     settings: Settings,
     camera: str | None,
     microphone: str | None,
@@ -48,9 +54,10 @@ def open_live(
     """Start the devices' workers and open the nets; at the end nothing of them is left.
 
     Args:
+        bundle: an opened one; or the installed one, which is kept up to date.
         settings: all but the sources, the models of words and the outputs, which the caller has looked up.
         camera, microphone, speech_model: as :class:`edge.live.LiveDevices` wants them.
-        rule: the modality check's evidence.
+        rule: the modality check's evidence; of an installed bundle its own counts.
 
     Raises:
         M3erError: a net or the detector cannot be opened. What is wrong with a device stands in the readings.
@@ -63,6 +70,10 @@ def open_live(
         devices = open_things.enter_context(LiveDevices(camera, microphone, speech_model, settings, tuned))
         open_things.enter_context(on_cores(settings.cores.run))
         detector = open_detector(None if settings.faces.model is None else Path(settings.faces.model))
-        runtime = Runtime(bundle, detector, devices.recogniser, rule, settings, began_ns=time.monotonic_ns())
-        pace = PaceKeeper(bundle.manifest.hop_s, settings.pace)
-        yield LiveRuntime(devices, runtime, detector.name, pace)
+        live_bundle = bundle if isinstance(bundle, LiveBundle) else None
+        if live_bundle is not None:
+            open_things.callback(live_bundle.close)
+        method = Method(bundle, rule, settings) if isinstance(bundle, Bundle) else bundle.method
+        runtime = Runtime(method, detector, devices.recogniser, settings=settings, began_ns=time.monotonic_ns())
+        pace = PaceKeeper(method.bundle.manifest.hop_s, settings.pace)
+        yield LiveRuntime(devices, runtime, detector.name, pace, live_bundle)

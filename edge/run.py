@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 
-from edge.bundle import DEFAULT, open_bundle
+from edge.bundle import open_bundle
 from edge.capture.devices import print_devices
 from edge.capture.media_file import MediaFile
 from edge.capture.sample import AudioBlock, Frame
@@ -35,6 +35,7 @@ from edge.runtime import Runtime, StepCost
 from edge.settings.flags import from_flags
 from edge.settings.layers import Merged, merge_settings
 from edge.settings.settings import NONE, Speech
+from edge.update.slots import bundle_in_use
 
 _LAST_READINGS_S = 10.0
 """How long a file's last readings may take to their places."""
@@ -60,9 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bundle",
         type=Path,
-        default=DEFAULT,
         metavar="DIR",
-        help="trained model (default: the one shipped)",
+        help="trained model (default: the one installed with m3er-edge bundle, or else the one shipped)",
     )
     parser.add_argument(
         "--board",
@@ -136,7 +136,7 @@ def _run_file(args: argparse.Namespace, merged: Merged) -> int:
     readings: list[Reading] = []
     with ExitStack() as open_things:
         source = open_things.enter_context(MediaFile(args.input))
-        bundle = open_bundle(args.bundle)
+        bundle = open_bundle(args.bundle or bundle_in_use())
         settings = merged.settings_for(bundle)
         open_things.enter_context(on_cores(settings.cores.run))
         recogniser = open_recogniser(settings.speech)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 from edge.bundle import open_bundle
 from edge.health import ServiceManager
-from edge.live_runtime import open_live
+from edge.live_runtime import LiveRuntime, open_live
 from edge.log import LogThread
 from edge.memory import MOST_EVER, resident_mb
 from edge.models.find import find_speech_model
@@ -27,6 +27,8 @@ from edge.runtime import Runtime
 from edge.settings.layers import Merged
 from edge.settings.problems import hidden
 from edge.settings.settings import NONE
+from edge.update.live_bundle import LiveBundle
+from edge.update.slots import Slots, state_folder
 from edge.worker import forbid_core_files, name_process
 
 _TIMELINE_READINGS = 2400
@@ -47,7 +49,10 @@ def run_live(args: argparse.Namespace, merged: Merged) -> int:
     manager = ServiceManager()
     kept: deque[Reading] = deque(maxlen=_TIMELINE_READINGS if args.timeline is not None else 1)
     with ExitStack() as open_things:
-        bundle = open_bundle(args.bundle)
+        live_bundle = (
+            LiveBundle(Slots(state_folder()), merged.settings_for, args.check) if args.bundle is None else None
+        )
+        bundle = open_bundle(args.bundle) if live_bundle is None else live_bundle.method.bundle
         settings = merged.settings_for(bundle)
         model = None if settings.speech.model == NONE else find_speech_model(settings.speech.model)
         camera = None if settings.camera.source == NONE else settings.camera.source
@@ -56,7 +61,9 @@ def run_live(args: argparse.Namespace, merged: Merged) -> int:
         places = [Background(place, name) for name, place in [*out.local, *out.remote]]
         open_things.callback(_close_all, places)
         # Ended before the last readings are written.
-        live = open_things.enter_context(open_live(bundle, settings, camera, microphone, model, args.check))
+        live = open_things.enter_context(
+            open_live(live_bundle or bundle, settings, camera, microphone, model, args.check)
+        )
         _log.info("board: %s", merged.board_in_words)
         _log.info(
             "camera %s, microphone %s, words by %s, faces by %s%s; Ctrl-C ends it",
@@ -65,8 +72,7 @@ def run_live(args: argparse.Namespace, merged: Merged) -> int:
         )
         if args.record is not None:
             open_things.callback(Recorder(args.record, *live.devices.readers()).close)
-        mark = f"{RECORDING}; " if args.record is not None else ""
-        trouble = None
+        status = ""
         watch = show_on(out.page) if out.page is not None and args.page_video else None
         for reading in live.readings(stop.is_set, watch):
             for place in places:
@@ -75,15 +81,26 @@ def run_live(args: argparse.Namespace, merged: Merged) -> int:
             if reading.sequence == 0:
                 manager.ready()
             manager.alive()
-            if (now := live.devices.trouble()) != trouble:
-                trouble = now
-                manager.status(mark + (trouble or "all devices give samples"))
+            if (now := _status(live, args.record is not None)) != status:
+                status = now
+                manager.status(status)
         manager.stopping()
     if args.timeline is not None and kept:
         draw_timeline(list(kept), args.timeline, title="m3er-edge, live")
     log.finish(_LAST_WRITES_S)
     _last_words(_summary(args, live.runtime, live.detector, sum(place.dropped for place in places)))
+    if live_bundle is not None and live_bundle.at_work:
+        os._exit(0)
     return 0
+
+
+def _status(live: LiveRuntime, recording: bool) -> str:
+    """One line for the service manager."""
+    parts = [RECORDING] if recording else []
+    parts.append(live.devices.trouble() or "all devices give samples")
+    if live.live_bundle is not None and live.live_bundle.says:
+        parts.append(live.live_bundle.says)
+    return "; ".join(parts)
 
 
 def _close_all(places: list[Background]) -> None:

@@ -5,22 +5,17 @@ position in it), so that the same step serves a live camera and a recording.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.bundle import MANIFEST, Bundle
+from edge.bundle import Bundle
 from edge.capture.sample import Frame, Sample
-from edge.errors import M3erError
-from edge.m3er.check import ModalityCheck, Rule, Verdict
-from edge.m3er.fusion import FusionStep
-from edge.m3er.proxy import ProxyTable
-from edge.nets import open_net
-from edge.perceive import log_mel, tokens
-from edge.perceive.face_crop import CROP_SIZE_PX
+from edge.m3er.check import Rule, Verdict
+from edge.method import Method
 from edge.perceive.face_detector import FaceBox, FaceDetector
 from edge.perceive.face_perception import NO_PICTURE, FacePerception
 from edge.perceive.face_tracker import FaceTracker
@@ -31,10 +26,8 @@ from edge.perceive.text_perception import TextPerception
 from edge.reading import MODALITIES, UNKNOWN, Modality, ModalityReading, Pace, Reading
 from edge.settings.settings import Settings
 
-_FORGET_AFTER_NS = 3_000_000_000
-"""With nothing effectual for so long, the fusion's memory is of another moment."""
-
-Feature = NDArray[np.float32]
+Instead = Callable[[Exception], Method]
+"""What to make a step with where the method in use has failed; raises what it is given if there is nothing else."""
 
 
 @dataclass
@@ -50,7 +43,7 @@ class Runtime:
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: Bundle | Method,
         detector: FaceDetector,
         recogniser: Recogniser | None,
         rule: Rule = "full",
@@ -59,7 +52,7 @@ class Runtime:
     ) -> None:
         """
         Args:
-            bundle: an opened bundle.
+            bundle: an opened bundle; or a method that is ready, and then neither `rule` nor `board` counts.
             detector: finds faces.
             recogniser: hears words; None: there is no text.
             rule: the modality check's evidence.
@@ -69,19 +62,13 @@ class Runtime:
         Raises:
             M3erError: the bundle was trained with other perception than this program has, or a net does not load.
         """
-        _check_perception(bundle)
-        manifest, settings = bundle.manifest, settings or Settings()
-        self.hop_ns = round(manifest.hop_s * 1e9)
+        settings = settings or Settings()
+        self.method = bundle if isinstance(bundle, Method) else Method(bundle, rule, settings)
+        self.hop_ns = round(self.method.bundle.manifest.hop_s * 1e9)
         self.cost = StepCost()
-        self._bundle = bundle
         self._face = FacePerception(FaceTracker(detector, settings.faces.detect_every_s))
         self._speech = SpeechPerception()
-        self._text = TextPerception(recogniser, bundle.vocabulary)
-        self._encoders = {m: open_net(bundle, m, settings) for m in MODALITIES}
-        self._check = ModalityCheck(bundle.tables, manifest.check_window_steps, manifest.minimum_quality, rule)
-        self._proxies = ProxyTable(bundle.tables, manifest.neighbours, manifest.ridge)
-        self._fusion = FusionStep(open_net(bundle, "fusion", settings), manifest.state, bundle.tables.temperature)
-        self._effectual_ns: int | None = None
+        self._text = TextPerception(recogniser, self.method.bundle.vocabulary)
         self.began_ns = began_ns
 
     @property
@@ -97,15 +84,36 @@ class Runtime:
             self._speech.push(sample)
             self._text.push(sample)
 
-    def step(self, now_ns: int, lost: Mapping[Modality, str] | None = None, pace: Pace | None = None) -> Reading:
+    def take_over(self, method: Method) -> None:
+        """Another bundle from the next step on, of the same hop: what was seen and heard so far is kept."""
+        self.method = method
+        self._text.vocabulary = method.bundle.vocabulary
+
+    def step(
+        self,
+        now_ns: int,
+        lost: Mapping[Modality, str] | None = None,
+        pace: Pace | None = None,
+        instead: Instead | None = None,
+    ) -> Reading:
         """One step: what the person seems to feel at `now_ns`.
 
         Args:
             lost: why a device gives nothing now, e.g. ``{"face": "camera not found"}``.
             pace: of a live run, for the reading.
+            instead: asked for another method where the one in use fails; the step is then made with that.
         """
         begin_ns, begin_cpu = time.perf_counter_ns(), time.thread_time()
-        reading = self.react(self._perceive(now_ns, lost or {}), now_ns, begin_ns, pace)
+        percepts = self._perceive(now_ns, lost or {})
+        try:
+            reading = self.react(percepts, now_ns, begin_ns, pace)
+        except Exception as error:
+            if instead is None:
+                raise
+            self.take_over(instead(error))
+            if percepts["text"].inputs:  # its numbers were of the other vocabulary
+                percepts["text"] = self._text.percept(now_ns)
+            reading = self.react(percepts, now_ns, begin_ns, pace)
         self.cost.steps += 1
         self.cost.cpu_s += time.thread_time() - begin_cpu
         return reading
@@ -118,11 +126,12 @@ class Runtime:
             begin_ns: when the step began, on the clock of ``time.perf_counter_ns``.
             pace: of a live run, for the reading.
         """
-        features = {m: self._encode(m, percept) for m, percept in percepts.items() if percept.inputs}
+        method = self.method
+        features = {m: method.encode(m, percept) for m, percept in percepts.items() if percept.inputs}
         encoded_ns = time.perf_counter_ns()
-        verdict = self._check.step(features, {m: percepts[m].quality for m in features})
+        verdict = method.check(features, percepts)
         good = {m: features[m] for m in MODALITIES if m in verdict.effectual}
-        probabilities = self._fuse(good, now_ns)
+        probabilities = method.fuse(good, now_ns)
         fused_ns = time.perf_counter_ns()
         behind = [p.captured_ns for p in percepts.values() if p.inputs and p.captured_ns is not None]
         newest_ns = max(behind, default=now_ns)
@@ -143,25 +152,6 @@ class Runtime:
             text = absent(speech.reason, text.captured_ns)  # why there are no words
         return {"face": face, "speech": speech, "text": text}
 
-    def _encode(self, modality: Modality, percept: Percept) -> Feature:
-        """Mean feature (dim,) over the percept's inputs, on the tables' scale."""
-        engine = self._encoders[modality]
-        (name,) = engine.inputs
-        outputs = [engine.run({name: array})["feature"][0] for array in percept.inputs]
-        return self._bundle.tables.standardise(modality, np.mean(outputs, axis=0))
-
-    def _fuse(self, good: dict[Modality, Feature], now_ns: int) -> NDArray[np.float32]:
-        """Proxies for what is not good, one fusion step; uniform probabilities where nothing is good."""
-        if not good:
-            if self._effectual_ns is not None and now_ns - self._effectual_ns > _FORGET_AFTER_NS:
-                self._fusion.reset()
-                self._effectual_ns = None
-            classes = len(self._bundle.manifest.labels)
-            return np.full(classes, 1.0 / classes, np.float32)
-        self._effectual_ns = now_ns
-        whole = {m: good[m] if m in good else self._proxies.regenerate(m, good) for m in MODALITIES}
-        return self._fusion.step(whole, len(good)).probabilities
-
     def _reading(
         self,
         now_ns: int,
@@ -171,7 +161,8 @@ class Runtime:
         latency_ms: dict[str, float],
         pace: Pace | None,
     ) -> Reading:
-        manifest = self._bundle.manifest
+        bundle = self.method.bundle
+        manifest = bundle.manifest
         best = int(probabilities.argmax())
         confidence = min(1.0, float(probabilities[best]))
         known = bool(verdict.effectual) and confidence >= manifest.unknown_below
@@ -185,12 +176,12 @@ class Runtime:
             modalities={m: _modality_reading(m, percepts[m], verdict, now_ns) for m in MODALITIES},
             evidence=verdict.evidence,
             correlation={pair: round(rho, 4) for pair, rho in verdict.correlation.items()},
-            threshold={pair: round(self._bundle.tables.threshold[pair], 4) for pair in verdict.correlation},
+            threshold={pair: round(bundle.tables.threshold[pair], 4) for pair in verdict.correlation},
             faces=self._face.faces,
             pace=pace,
             transcript=self._text.transcript,
             latency_ms={name: round(value, 3) for name, value in latency_ms.items()},
-            bundle=self._bundle.id,
+            bundle=bundle.id,
         )
 
 
@@ -205,12 +196,3 @@ def _modality_reading(modality: Modality, percept: Percept, verdict: Verdict, no
         density=None if density is None else round(density, 3),
         damage=None if ruin is None else round(ruin, 3),
     )
-
-
-def _check_perception(bundle: Bundle) -> None:
-    """The encoders must be given what they were trained on."""
-    manifest, where = bundle.manifest, bundle.folder / MANIFEST
-    ours = {"log_mel": log_mel.SETTINGS, "face_side": CROP_SIZE_PX, "tokens": tokens.TOKENS}
-    for name, value in ours.items():
-        if getattr(manifest, name) != value:
-            raise M3erError(f"{where}: {name} is {getattr(manifest, name)}, this program computes {value}; train anew")

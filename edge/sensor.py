@@ -9,7 +9,7 @@ from collections import deque
 from concurrent.futures import Future
 from pathlib import Path
 
-from edge.bundle import DEFAULT, open_bundle
+from edge.bundle import open_bundle
 from edge.cores import check_cores
 from edge.live_runtime import open_live
 from edge.models import BEST
@@ -17,6 +17,8 @@ from edge.models.find import find_speech_model
 from edge.reading import Reading
 from edge.settings.layers import Layer, merge_settings
 from edge.settings.settings import NONE
+from edge.update.live_bundle import LiveBundle
+from edge.update.slots import Slots, state_folder
 
 _MOST_WAITING = 10
 """Readings that wait for a slow loop: five seconds at the usual pace."""
@@ -64,7 +66,8 @@ class Sensor:
         microphone: ``default``, a number or a piece of its name; None: neither voice nor words.
         speech_model: a Vosk model's folder or name; ``best``: what the settings say, by themselves an English one that
             was fetched, else the small one that is shipped; None: no words.
-        bundle: the folder of a trained model.
+        bundle: the folder of a trained model; None: the one installed with ``m3er-edge bundle``, which is kept up to
+            date, or else the one that is shipped.
         board: a profile's name or file; None: detected, unless the settings name one.
 
     All else is set as for ``m3er-edge run``: by the board, /etc/m3er-edge.toml and the environment; ``m3er-edge
@@ -80,12 +83,12 @@ class Sensor:
         camera: int | str | None = 0,
         microphone: str | None = "default",
         speech_model: str | Path | None = BEST,
-        bundle: str | Path = DEFAULT,
+        bundle: str | Path | None = None,
         board: str | Path | None = None,
     ) -> None:
         self._camera = None if camera is None else str(camera)
         self._microphone, self._speech_model = microphone, speech_model
-        self._bundle, self._board = Path(bundle), board
+        self._bundle, self._board = bundle, board
         # A daemon, as the program may end without leaving `with`; its workers then end by themselves.
         self._thread = threading.Thread(target=self._run, name="m3er sensor", daemon=True)
         self._stop = threading.Event()
@@ -226,7 +229,6 @@ class Sensor:
         self._ended.set_result(None)
 
     def _live(self) -> None:
-        bundle = open_bundle(self._bundle)
         board = {} if self._board is None else {"board": str(self._board)}
         merged = merge_settings(Layer(board, lambda _key: "Sensor(board=…)"))
         check_cores(merged)
@@ -234,7 +236,14 @@ class Sensor:
             _log.warning("%s", warning)
         asked = merged.settings.speech.model if self._speech_model == BEST else self._speech_model
         model = None if asked is None or asked == NONE else find_speech_model(str(asked))
-        with open_live(bundle, merged.settings_for(bundle), self._camera, self._microphone, model) as live:
+        live_bundle: LiveBundle | None = None
+        if self._bundle is None:
+            live_bundle = LiveBundle(Slots(state_folder()), merged.settings_for)
+            bundle = live_bundle.method.bundle
+        else:
+            bundle = open_bundle(Path(self._bundle))
+        settings = merged.settings_for(bundle)
+        with open_live(live_bundle or bundle, settings, self._camera, self._microphone, model) as live:
             self._opened.set_result(None)
             for reading in live.readings(self._stop.is_set):
                 self._hand_over(reading)

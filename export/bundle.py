@@ -14,6 +14,8 @@ from edge.bundle import Bundle, open_bundle
 from edge.errors import M3erError
 from edge.perceive.tokens import Vocabulary
 from edge.reading import MODALITIES, Modality
+from edge.update.commands import add_release_arguments
+from edge.update.make_release import make_release, release_file
 from export.board_bundle import write_board_bundle
 from export.bundle_of_clips import bundle_of_clips
 from export.bundle_writer import check_target
@@ -78,11 +80,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where --data holds clips of your own (or IEMOCAP, MELD): the bundle whose encoders are used, as they "
         "are (default: the one that comes with this program)",
     )
+    add_release_arguments(parser, "--sign", required=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """``m3er-export bundle``."""
     check_target(args.out)
+    if (args.key is None) != (args.version is None):
+        raise M3erError("--sign and --version: give both, for a release, or neither")
+    if args.key is not None:
+        from edge.update.signature import read_private_key  # slow to import
+
+        read_private_key(args.key)  # before hours of work
     board = None if args.board is None else read_board(args.board)
     if args.data is None and board is None:
         raise M3erError("give --data, to make a bundle, or --for BOARD, to pick a board's files from one")
@@ -94,6 +103,10 @@ def run(args: argparse.Namespace) -> int:
             _make(args, whole)
             if board is not None:
                 write_board_bundle(open_bundle(whole), board, args.out)
+    if args.key is not None:
+        name = release_file(open_bundle(args.out).manifest.name, args.version)
+        release = make_release(args.out, args.key, args.version, args.boards, args.out.with_name(name))
+        print(f"Release: {release}")
     print(f"Bundle: {args.out}\nScores and their protocol: {args.out / 'card.md'}")
     return 0
 

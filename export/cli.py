@@ -5,7 +5,7 @@ import sys
 import warnings
 
 from edge.command_line import run_command
-from export import bundle, prepare, sample_clip, self_test, train
+from export import bundle, keygen, prepare, sample_clip, self_test, train
 from export.bench import bench
 from export.evaluate import evaluate
 
@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
             ("prepare", prepare, "read corpora and compute their features once"),
             ("train", train, "train the encoders"),
             ("bundle", bundle, "make a bundle: convert, fit, score"),
+            ("keygen", keygen, "make the key pair that releases of a bundle are signed with"),
             ("self-test", self_test, "store a self-test in a bundle: inputs, and what each device must answer"),
             ("evaluate", evaluate, "score a bundle: evaluation.json and report.html"),
             ("bench", bench, "what a reading costs, against others and the core's limit: bench.json and bench.html"),

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edge
-from edge.board import NetChoice
 from edge.bundle import Bundle, NetName
 from edge.capture.media_file import MediaFile
 from edge.capture.sample import AudioBlock, Frame
@@ -38,6 +37,7 @@ from edge.reading import MODALITIES, Modality
 from edge.selftest.method import check_and_proxies, fuse
 from edge.selftest.stored import answers_of
 from edge.selftest.stored_file import Outcome, Sequence, StoredSelfTest, to_bytes, variant_name
+from edge.settings.settings import NetChoice
 
 CLIP = Path(edge.__file__).parent / "samples" / "clip.mp4"
 

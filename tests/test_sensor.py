@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge import Reading, Sensor
+from edge import M3erError, Reading, Sensor
 from edge.models import VOSK_TINY_EN
 from tests import made_sensor, robot_example
 from tests.made_sensor import HOP_S, Quick, assert_back_at, at_rest, numbers

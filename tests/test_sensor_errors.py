@@ -27,11 +27,11 @@ quick_bundle, quick = made_sensor.quick_bundle, made_sensor.quick
 def test_what_a_person_can_mend_is_said_at_with(options: dict[str, str | Path], said: str) -> None:
     before = at_rest()
     settings: dict[str, str | Path | None] = {"speech_model": None, **options}
-    with pytest.raises(M3erError, match=said), Sensor(str(CLIP), None, **settings):  # type: ignore[arg-type]
+    with pytest.raises(M3erError, match=said), Sensor(str(CLIP), None, **settings):
         pass
 
     async def program() -> None:
-        async with Sensor(str(CLIP), None, **settings):  # type: ignore[arg-type]
+        async with Sensor(str(CLIP), None, **settings):
             pass
 
     with pytest.raises(M3erError, match=said):

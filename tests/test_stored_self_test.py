@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.board import Board, NetChoice
+from edge.board import Board
 from edge.bundle import DEFAULT, MANIFEST, NETS, SELFTEST, Bundle, open_bundle
 from edge.errors import M3erError
 from edge.selftest.method import check_and_proxies
 from edge.selftest.stored import Result, check_self_test, self_test
 from edge.selftest.stored_file import read_stored, to_bytes, variant_name
+from edge.settings.settings import NetChoice
 from export.board_bundle import write_board_bundle
 from export.bundle_writer import add_self_test
 from export.cli import main

@@ -19,7 +19,8 @@ class TextPerception:
 
     def __init__(self, recogniser: Recogniser | None, vocabulary: Vocabulary) -> None:
         self._recogniser = recogniser
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
+        """Of the text encoder in use."""
         self.transcript = ""
         """The words of the last percept."""
 
@@ -43,4 +44,4 @@ class TextPerception:
         quality = sum(word.confidence for word in words) / len(words)
         if quality < _LEAST_CONFIDENCE:
             return absent("unclear words", newest_ns)
-        return Percept((self._vocabulary.encode([word.text for word in words]),), newest_ns, quality, None)
+        return Percept((self.vocabulary.encode([word.text for word in words]),), newest_ns, quality, None)
