@@ -5,7 +5,7 @@ from importlib.metadata import Distribution, distributions
 
 
 def licence(wheel: Distribution) -> str:
-    """As the wheel says it, in the new field, the old one, or the classifiers; a whole text in the old one is no name."""
+    """As the wheel says it: in the new field, the old one (where a whole text is no name), or the classifiers."""
     new, old = wheel.metadata["License-Expression"], wheel.metadata["License"]
     classes = [line.rpartition(" :: ")[2] for line in wheel.metadata.get_all("Classifier", []) if "License ::" in line]
     short = old if old and len(old) < 60 and "\n" not in old else None
