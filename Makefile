@@ -6,6 +6,11 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DATA   ?= ../shared/data
 MINUTES ?= 20
+ARCH    ?= arm64 amd64
+SUITE   ?= bookworm
+MODELS  ?= $(HOME)/.cache/m3er-edge
+# A Raspberry Pi has trixie today; SUITE=bookworm for one that has not been installed anew.
+KIT_SUITE = $(if $(filter raspberry-pi-%,$(BOARD)),$(if $(filter file,$(origin SUITE)),trixie,$(SUITE)),$(SUITE))
 
 # Debian packages: what PyAudio compiles against; a voice for making clips, the tests' microphones and cameras, and what
 # the service runs under.
@@ -16,10 +21,10 @@ TEST_PACKAGES   := espeak-ng mosquitto chromium pulseaudio pulseaudio-utils liba
 ARM64_PACKAGES  := qemu-user-static mmdebstrap binfmt-support
 SYSTEM_PACKAGES := python3-venv $(LIVE_PACKAGES) $(TEST_PACKAGES) $(ARM64_PACKAGES)
 
-.PHONY: help run test test-arm64 live system lint train evaluate bench soak clip clean
+.PHONY: help run test test-arm64 live system lint train evaluate bench soak clip deb offline-kit clean
 
 help:  ## say what there is
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 run: $(VENV)/.device  ## run the sample clip: readings in out/readings.jsonl, a picture in out/timeline.png
 	$(BIN)/m3er-edge run --input edge/samples/clip.mp4 --jsonl out/readings.jsonl --timeline out/timeline.png
@@ -57,6 +62,12 @@ soak: $(VENV)/.everything  ## break cameras, microphones and workers for MINUTES
 
 clip: $(VENV)/.everything  ## make the sample clip anew
 	$(BIN)/m3er-export sample-clip --out edge/samples/clip.mp4 --seed 1 --voice en-us+f4
+
+deb: $(VENV)/.device  ## Debian packages for a device, in out/deb/ (ARCH="arm64 amd64" SUITE=bookworm, or trixie)
+	@for arch in $(ARCH); do PYTHON=$(BIN)/python firmware_configs/package/build-deb $$arch $(SUITE) out/deb || exit; done
+
+offline-kit: $(VENV)/.device  ## one archive that installs without a network, in out/kit/ (BOARD=raspberry-pi-5 MODELS=… KEYS=… SITE=…)
+	@PYTHON=$(BIN)/python KEYS=$(KEYS) SITE=$(SITE) firmware_configs/package/build-kit "$(BOARD)" $(KIT_SUITE) $(MODELS) out/kit
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,3 +24,11 @@ def quiet_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def quiet_opencv() -> None:
+    """OpenCV's log says nothing from now on: what matters is raised. Its switch moved with OpenCV 4.13."""
+    import cv2  # not every process that has something to quieten reads pictures
+
+    switches = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+    switches.setLogLevel(0)  # LOG_LEVEL_SILENT

@@ -29,6 +29,7 @@ from edge.perceive.recogniser import Recogniser
 from edge.publish.background import Background
 from edge.publish.publisher import Publisher
 from edge.publish.timeline import TruthSpan, draw_timeline
+from edge.quiet import quiet_opencv
 from edge.reading import Reading
 from edge.run_live import run_live
 from edge.runtime import Runtime, StepCost
@@ -114,8 +115,7 @@ def run(args: argparse.Namespace) -> int:
         args.publish, args.page, args.page_video = output.publish, output.page, output.page_video
     check_outputs(args)
     cv2.setNumThreads(1)  # small pictures: more threads cost more than they bring
-    # What matters is raised; the rest would stand between the readings.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    quiet_opencv()  # its lines would stand between the readings
     return run_live(args, merged) if args.input is None else _run_file(args, merged)
 
 

@@ -30,9 +30,10 @@ def main(settings: dict[str, Any], ring: Ring) -> None:
         import cv2
 
         from edge.capture.camera import PictureForm, open_camera
+        from edge.quiet import quiet_opencv
 
         cv2.setNumThreads(1)
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        quiet_opencv()
         form = PictureForm(**settings.get("form", {}))
         capture(lambda: open_camera(source, lambda: ring.interval_ns, form), ring)
     else:
