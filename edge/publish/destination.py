@@ -27,13 +27,7 @@ def open_destination(url: str, labels: Sequence[str], hop_s: float, token: str |
     Raises:
         M3erError: the URL names nothing that we know, or is malformed; or there it plainly cannot work.
     """
-    scheme, _, rest = url.partition(":")
-    if scheme not in SCHEMES or not rest:
-        near = get_close_matches(scheme, SCHEMES, 1)
-        raise M3erError(
-            f"--publish {url}: " + (f"did you mean {near[0]}:? " if near else "") + f"known are {', '.join(SCHEMES)}; "
-            "for example jsonl:readings.jsonl or mqtt://localhost"
-        )
+    scheme, rest = split_destination(url)
     if scheme == "jsonl":
         from edge.publish.rotation import RotatingJsonLines
 
@@ -50,6 +44,18 @@ def open_destination(url: str, labels: Sequence[str], hop_s: float, token: str |
 
     address, port = page_address(rest.removeprefix("//").rstrip("/"))
     return Page(labels, hop_s, address, port, token)
+
+
+def split_destination(url: str) -> tuple[str, str]:
+    """What stands before the colon, and behind it. Raises M3erError where that is nothing that we know."""
+    scheme, _, rest = url.partition(":")
+    if scheme not in SCHEMES or not rest:
+        near = get_close_matches(scheme, SCHEMES, 1)
+        raise M3erError(
+            f"--publish {url}: " + (f"did you mean {near[0]}:? " if near else "") + f"known are {', '.join(SCHEMES)}; "
+            "for example jsonl:readings.jsonl or mqtt://localhost"
+        )
+    return scheme, rest
 
 
 def page_address(text: str) -> tuple[str, int]:
