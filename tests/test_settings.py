@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge import run
@@ -138,6 +138,7 @@ def test_a_file_of_anything_is_settings_or_an_error_with_file_and_line(values: d
         max_size=4,
     )
 )
+@example({"M3ER_OUTPUT__PUBLISH": "\udcff"})
 def test_an_environment_of_anything_is_settings_or_an_error_with_the_variable(variables: dict[str, str]) -> None:
     with site("") as environment:
         try:
@@ -176,7 +177,10 @@ def test_flags_of_anything_are_settings_or_an_error_with_the_flag(typed: list[tu
         ("[speech]\nbeam = nan\n", ":2: speech.beam: is nan; allowed: a number from 1 to 50"),
         ("[cores]\nrun = [\n 0,\n -1,\n]\n", ":2: cores.run.1: is -1; allowed: a whole number from 0 to 1023"),
         ("[cores]\nrun = []\n", ":2: cores.run: is []; allowed: a list"),
-        ("[output]\npublish = ['mqqt://h']\n", ":2: output.publish: each must begin with one of jsonl:, mqtt:"),
+        (
+            "[output]\npublish = ['mqqt://h']\n",
+            ":2: output.publish: --publish mqqt://h: did you mean mqtt:?",
+        ),
         ("[output]\npage = 'host:port'\n", ":2: output.page: is 'host:port'; host:port: no address for the page"),
         ("camera = 3\n", ":1: camera: is 3; allowed: a table of source, width_px"),
         ("[camera]\nsource = 1.5\n", ":2: camera.source: is 1.5; allowed: text"),

@@ -31,16 +31,7 @@ def open_destination(
     Raises:
         M3erError: the URL names nothing that we know, or is malformed; or there it plainly cannot work.
     """
-    scheme, _, rest = url.partition(":")
-    if scheme not in SCHEMES:
-        near = get_close_matches(scheme, SCHEMES, 1)
-        raise M3erError(
-            f"--publish {url or repr(url)}: "
-            + (f"did you mean {near[0]}:? " if near else "no place that is known; ")
-            + _KNOWN
-        )
-    if not rest.strip("/") and scheme != "zenoh":
-        raise M3erError(f"--publish {url}: says not where to; {_KNOWN}")
+    scheme, rest = split_destination(url)
     if scheme == "jsonl":
         from edge.publish.rotation import RotatingJsonLines
 
@@ -61,6 +52,21 @@ def open_destination(
 
     address, port = page_address(rest.removeprefix("//").rstrip("/"))
     return Page(labels, hop_s, address, port, token, recording=recording)
+
+
+def split_destination(url: str) -> tuple[str, str]:
+    """What stands before the colon, and behind it. Raises M3erError where that is nothing that we know."""
+    scheme, _, rest = url.partition(":")
+    if scheme not in SCHEMES:
+        near = get_close_matches(scheme, SCHEMES, 1)
+        raise M3erError(
+            f"--publish {url or repr(url)}: "
+            + (f"did you mean {near[0]}:? " if near else "no place that is known; ")
+            + _KNOWN
+        )
+    if not rest.strip("/") and scheme != "zenoh":
+        raise M3erError(f"--publish {url}: says not where to; {_KNOWN}")
+    return scheme, rest
 
 
 def page_address(text: str) -> tuple[str, int]:

@@ -15,7 +15,7 @@ from edge.engines.engine import EngineName, Precision, Provider
 from edge.errors import M3erError
 from edge.models import BEST
 from edge.perceive.face_tracker import DETECT_EVERY_S
-from edge.publish.destination import SCHEMES, page_address
+from edge.publish.destination import page_address, split_destination
 
 NONE = "none"
 """As a source or a model: there is none, and none is wanted."""
@@ -23,6 +23,11 @@ NONE = "none"
 
 def _number_as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _printable(text: str) -> str:
+    """The environment may hold bytes that are no text, which pydantic's messages cannot."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 _Source = Annotated[str, BeforeValidator(_number_as_text), Field(min_length=1)]
@@ -131,11 +136,12 @@ class Output(Section):
     @classmethod
     def _destinations(cls, urls: list[str]) -> list[str]:
         for url in urls:
-            scheme, _, rest = url.partition(":")
-            if scheme not in SCHEMES or not rest:
-                raise ValueError(f"each must begin with one of {', '.join(scheme + ':' for scheme in SCHEMES)}")
-            if ":" in rest.rpartition("@")[0]:
+            if ":" in url.partition("://")[2].rpartition("@")[0]:
                 raise ValueError("holds a password; take it out and give it as M3ER_MQTT_PASSWORD")
+            try:
+                split_destination(url)
+            except M3erError as error:
+                raise ValueError(_printable(str(error))) from None
         return urls
 
     @field_validator("page")
@@ -145,7 +151,7 @@ class Output(Section):
             try:
                 page_address(page)
             except M3erError as error:
-                raise ValueError(str(error)) from None
+                raise ValueError(_printable(str(error))) from None
         return page
 
 
