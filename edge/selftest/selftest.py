@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     machine = this_board()
     show([Finding("machine", "ok", f"{machine.machine.name}, {machine.machine.cores} cores, {machine.system}")])
-    show([_doctors(examine(args.bundle, str(best_speech_model()), args.board), found)])
+    show([_doctors(examine(args.bundle, str(best_speech_model()), board=args.board), found)])
     show([_stored(bundle, args.board, found)])
     show([_clip(bundle, args.board, found)])
     show([_steps(bundle, args.board, found)])
