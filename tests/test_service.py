@@ -28,7 +28,7 @@ PROGRAM = "/opt/m3er-edge/bin/m3er-edge"
 READINGS = "/var/lib/m3er-edge/readings.jsonl"
 RUN = f"{PROGRAM} run --log json --publish jsonl:{READINGS}"
 CAMERA = f"/opt/m3er-edge/source/{CLIP.relative_to(ROOT)}"
-PROBE = "/usr/bin/python3 /opt/m3er-edge/source/tests/real/confined.py"
+PROBE = "/opt/m3er-edge/bin/python /opt/m3er-edge/source/tests/real/confined.py"
 DEVICES = {
     "video7": ("video", 81, 7),
     "microphone": ("audio", 116, 3),
@@ -222,6 +222,7 @@ def test_it_hears_words_in_its_confinement(machine: SystemdMachine) -> None:
     last = [reading for reading in readings(machine) if reading.transcript]
     assert last, f"no words: {readings(machine)[-1:]}; {log(machine)}"
     assert any(reading.modalities["speech"].state == "live" for reading in last)
+    assert not any(reading.transcript in log(machine) for reading in last)  # the journal is no place for them
 
 
 def test_readings_reach_a_broker_that_wants_a_password(machine: SystemdMachine) -> None:
