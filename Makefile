@@ -9,7 +9,7 @@ MINUTES ?= 20
 
 # Debian packages: what PyAudio compiles against; a voice for making clips, and the tests' microphones and cameras.
 LIVE_PACKAGES   := portaudio19-dev gcc python3-dev
-TEST_PACKAGES   := espeak-ng mosquitto chromium pulseaudio pulseaudio-utils libasound2-plugins libasound2-dev python3-gi \
+TEST_PACKAGES   := espeak-ng mosquitto mosquitto-clients chromium pulseaudio pulseaudio-utils libasound2-plugins libasound2-dev python3-gi \
                    gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly
 SYSTEM_PACKAGES := python3-venv $(LIVE_PACKAGES) $(TEST_PACKAGES)
 
@@ -75,7 +75,7 @@ $(VENV)/.everything: $(VENV)/.live
 	@touch $@
 
 # What the tests' microphones and cameras are made of.
-TEST_DEVICES = for name in pulseaudio pactl chromium; do command -v $$name >/dev/null || exit 1; done; \
+TEST_DEVICES = for name in pulseaudio pactl chromium mosquitto_sub; do command -v $$name >/dev/null || exit 1; done; \
 	[ -x /usr/sbin/mosquitto ] && [ -e /usr/include/alsa/asoundlib.h ] && \
 	/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null
 
