@@ -19,6 +19,7 @@ from edge.reading import Reading
 from tests import made_mqtt
 from tests.made_mqtt import AVAILABILITY, TOPIC, publisher, reading, real, until
 from tests.real import mosquitto
+from tests.real.child import missing_commands
 from tests.real.mosquitto import READER, READER_PASSWORD, Mosquitto
 from tests.real.mqtt_peers import Relay, Subscriber
 from tests.test_publish import LABELS
@@ -249,6 +250,7 @@ def test_what_a_full_queue_drops_is_counted_and_no_more_is_lost(broker: Mosquitt
 
 
 @real
+@pytest.mark.skipif(bool(missing_commands("mosquitto_sub")), reason=missing_commands("mosquitto_sub"))
 def test_a_subscriber_that_reads_nothing_holds_nobody_up(broker: Mosquitto) -> None:
     command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(broker.port), "-u", READER, "-P", READER_PASSWORD]
     with subprocess.Popen([*command, "-q", "1", "-t", "m3er/#"], stdout=subprocess.DEVNULL) as slow:

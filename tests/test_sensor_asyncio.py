@@ -72,12 +72,14 @@ def test_a_task_may_be_cancelled_while_it_opens_and_while_it_waits(quick: Quick)
         assert not readings and not children()
         async with quick() as sensor:
             with pytest.raises(asyncio.TimeoutError):
-                await asyncio.wait_for(sensor.__anext__(), 0.03)
+                while len(readings) < 100:  # those that came while a busy machine opened it
+                    readings.append(await asyncio.wait_for(sensor.__anext__(), 0.03))
             readings.append(await sensor.__anext__())  # the one that was waited for is not lost
             ended = asyncio.create_task(asyncio.to_thread(sensor.close))
             readings += [reading async for reading in sensor]
             await ended
         return readings
 
-    assert numbers(asyncio.run(program()))[:1] == [0]
+    readings = asyncio.run(program())
+    assert numbers(readings) == list(range(len(readings)))
     assert_back_at(before)
