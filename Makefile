@@ -17,7 +17,7 @@ KIT_SUITE = $(if $(filter raspberry-pi-%,$(BOARD)),$(if $(filter file,$(origin S
 LIVE_PACKAGES   := portaudio19-dev gcc python3-dev
 TEST_PACKAGES   := espeak-ng mosquitto chromium pulseaudio pulseaudio-utils libasound2-plugins libasound2-dev python3-gi \
                    gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly \
-                   systemd iproute2 strace
+                   systemd udev iproute2 strace
 SYSTEM_PACKAGES := python3-venv $(LIVE_PACKAGES) $(TEST_PACKAGES)
 
 .PHONY: help run test live system lint train evaluate bench soak clip deb offline-kit clean
@@ -88,7 +88,7 @@ $(VENV)/.everything: $(VENV)/.live
 	@touch $@
 
 # What the tests' microphones and cameras are made of.
-TEST_DEVICES = for name in pulseaudio pactl chromium systemctl strace ip; do command -v $$name >/dev/null || exit 1; done; \
+TEST_DEVICES = for name in pulseaudio pactl chromium systemctl udevadm strace ip; do command -v $$name >/dev/null || exit 1; done; \
 	[ -x /usr/sbin/mosquitto ] && [ -e /usr/include/alsa/asoundlib.h ] && \
 	/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null
 

@@ -97,6 +97,11 @@ class LiveDevices:
             if item is not None:
                 yield frame_of(item)
 
+    def readers(self) -> tuple[RingReader | None, RingReader | None]:
+        """For somebody else who wants all pictures and all sound from now on; None: there is no such device."""
+        frames = RingReader(self._frames) if self._frames is not None else None
+        return frames, RingReader(self._blocks) if self._blocks is not None else None
+
     def lost(self) -> dict[Modality, str]:
         """Which device gives nothing now, and why."""
         troubles: dict[Modality, str] = {}

@@ -68,7 +68,12 @@ def open_page(args: argparse.Namespace, labels: Sequence[str], hop_s: float, tit
     from edge.publish.page import Page
 
     address, port = page_address(args.page)
-    return Page(labels, hop_s, address, port, args.page_token, getattr(args, "page_video", False), title)
+    video = getattr(args, "page_video", False)
+    return Page(labels, hop_s, address, port, args.page_token, video, title, _is_recording(args))
+
+
+def _is_recording(args: argparse.Namespace) -> bool:
+    return getattr(args, "record", None) is not None
 
 
 def show_on(page: "Page") -> Callable[[Frame, FaceBox | None], None]:
@@ -96,6 +101,7 @@ class Outputs:
     def __init__(
         self, args: argparse.Namespace, labels: Sequence[str], hop_s: float, title: str, total_s: float | None = None
     ) -> None:
+        recording = _is_recording(args)
         self.local: list[tuple[str, Publisher]] = []
         self.remote: list[tuple[str, Publisher]] = []
         self.page = open_page(args, labels, hop_s, title)
@@ -105,8 +111,10 @@ class Outputs:
             if args.jsonl is not None:
                 self.local.append((str(args.jsonl), JsonLines(args.jsonl)))
             for url in args.publish:
-                self.remote.append((url.partition(":")[0], open_destination(url, labels, hop_s, args.page_token)))
-            self.local.append(("the terminal", Terminal(labels, total_s=total_s)))
+                self.remote.append(
+                    (url.partition(":")[0], open_destination(url, labels, hop_s, args.page_token, recording))
+                )
+            self.local.append(("the terminal", Terminal(labels, total_s=total_s, recording=recording)))
         except M3erError:
             for _, publisher in [*self.local, *self.remote]:
                 publisher.close()

@@ -81,6 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_output_arguments(parser)
     parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FOLDER",
+        help="for developers: write picture and sound of the devices to files; off unless given",
+    )
+    parser.add_argument(
         "--log", choices=("text", "json"), help="how the log on stderr is written (default: M3ER_LOG, or text)"
     )
 
@@ -98,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
         raise M3erError(f"--input and --{live[0]}: name a file, or devices, not both")
     if args.realtime and args.input is None:
         raise M3erError("--realtime is for a file: name it with --input")
+    if args.record is not None and args.input is not None:
+        raise M3erError("--record is for devices; the file that --input names is a recording already")
     check_outputs(args)
     cv2.setNumThreads(1)  # small pictures: more threads cost more than they bring
     quiet_opencv()  # its lines would stand between the readings

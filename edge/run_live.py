@@ -10,7 +10,6 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 from edge.board import Board, read_board
 from edge.bundle import open_bundle
@@ -18,13 +17,15 @@ from edge.health import ServiceManager
 from edge.live_runtime import open_live
 from edge.log import LogThread
 from edge.memory import MOST_EVER, resident_mb
-from edge.models.find import best_speech_model, find_speech_model
+from edge.models.find import named_or_best_speech_model
 from edge.outputs import Outputs, show_on
 from edge.publish.background import Background
+from edge.publish.publisher import RECORDING
 from edge.publish.timeline import draw_timeline
 from edge.reading import Reading
+from edge.record import Recorder
 from edge.runtime import Runtime
-from edge.worker import name_process
+from edge.worker import forbid_core_files, name_process
 
 NONE = "none"
 _TIMELINE_READINGS = 2400
@@ -37,6 +38,7 @@ _log = logging.getLogger(__name__)
 def run_live(args: argparse.Namespace) -> int:
     """Run until SIGTERM or Ctrl-C. No fault of a device ends it."""
     name_process("m3er-edge")
+    forbid_core_files()
     log = LogThread()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -46,7 +48,7 @@ def run_live(args: argparse.Namespace) -> int:
     with ExitStack() as open_things:
         bundle = open_bundle(args.bundle)
         board = read_board(args.board) if args.board is not None else Board()
-        model = None if args.stt_model == NONE else _speech_model(args.stt_model)
+        model = None if args.stt_model == NONE else named_or_best_speech_model(args.stt_model)
         camera = None if args.camera == NONE else args.camera or "0"
         microphone = None if args.mic == NONE else args.mic or "default"
         out = Outputs(args, bundle.manifest.labels, bundle.manifest.hop_s, "live")
@@ -61,7 +63,10 @@ def run_live(args: argparse.Namespace) -> int:
             *(camera or NONE, microphone or NONE, model.name if model and microphone else NONE, live.detector),
             f", page at {out.page.url}" if out.page is not None else "",
         )
-        trouble = ""
+        if args.record is not None:
+            open_things.callback(Recorder(args.record, *live.devices.readers()).close)
+        mark = f"{RECORDING}; " if args.record is not None else ""
+        trouble = None
         watch = show_on(out.page) if out.page is not None and args.page_video else None
         for reading in live.readings(stop.is_set, watch):
             for place in places:
@@ -72,7 +77,7 @@ def run_live(args: argparse.Namespace) -> int:
             manager.alive()
             if (now := live.devices.trouble()) != trouble:
                 trouble = now
-                manager.status(trouble or "all devices give samples")
+                manager.status(mark + (trouble or "all devices give samples"))
         manager.stopping()
     if args.timeline is not None and kept:
         draw_timeline(list(kept), args.timeline, title="m3er-edge, live")
@@ -86,10 +91,6 @@ def _close_all(places: list[Background]) -> None:
     with ThreadPoolExecutor(len(places)) as threads:
         for place in places:
             threads.submit(place.close, _LAST_WRITES_S)
-
-
-def _speech_model(name_or_path: str | None) -> Path:
-    return best_speech_model() if name_or_path is None else find_speech_model(name_or_path)
 
 
 def _summary(args: argparse.Namespace, runtime: Runtime, detector: str, dropped: int) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from edge.board import Board, read_board
 from edge.bundle import DEFAULT, open_bundle
 from edge.live_runtime import open_live
-from edge.models.find import best_speech_model, find_speech_model
+from edge.models.find import named_or_best_speech_model
 from edge.reading import Reading
 
 BEST = "best"
@@ -245,7 +245,7 @@ class Sensor:
 
 
 def _model_folder(name_or_path: str | Path) -> Path:
-    return best_speech_model() if name_or_path == BEST else find_speech_model(str(name_or_path))
+    return named_or_best_speech_model(None if name_or_path == BEST else str(name_or_path))
 
 
 def _promise() -> "Future[None]":

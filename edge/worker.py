@@ -7,6 +7,7 @@ that started it, whatever becomes of that.
 import ctypes
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -64,6 +65,16 @@ def name_process(name: str) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
+def forbid_core_files() -> None:
+    """Should this process crash, what it has seen and heard is not written to the disk; nor for its children.
+
+    A limit of 1 is the one that also keeps the kernel from handing the memory to a crash collector (Linux,
+    fs/coredump.c); 0 does not.
+    """
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] != 0:  # which nobody but root may raise
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+
+
 def process_name(process: int) -> str:
     """What a process is called; empty if it has ended."""
     try:
@@ -79,6 +90,7 @@ def main() -> None:
     if os.getppid() != start["parent"]:  # it died before we asked to die with it
         return
     name_process(NAME_PREFIX + start["name"])
+    forbid_core_files()
     _hush_libraries()
     start_logging(start["name"])
     rings = [Ring(slot_bytes, slots, memory, event) for slot_bytes, slots, memory, event in start["rings"]]

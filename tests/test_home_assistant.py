@@ -1,6 +1,7 @@
 """Home Assistant finds the robot's sensors by itself, and understands what it reads."""
 
 import json
+import re
 
 import pytest
 
@@ -75,3 +76,33 @@ def test_home_assistant_finds_all_it_is_promised() -> None:
             part = made.modalities.get(modality)
             assert values[modality] == (part.state if part else "absent")
             assert attributes == {"reason": part.reason if part else None}
+
+
+# Home Assistant drops what it does not know without a word, so each name must be one that it knows. These are of the
+# schemas in its own homeassistant/components/mqtt (2026.2.3), which this message was tried with.
+_DEVICE = {"identifiers", "connections", "name", "manufacturer", "model", "model_id", "serial_number", "hw_version"}
+_DEVICE |= {"sw_version", "suggested_area", "configuration_url", "via_device"}
+_ORIGIN = {"name", "sw_version", "support_url"}
+_SENSOR = {"platform", "unique_id", "name", "icon", "device_class", "state_class", "unit_of_measurement", "options"}
+_SENSOR |= {"state_topic", "value_template", "expire_after", "qos", "entity_category", "availability_topic"}
+_SENSOR |= {"json_attributes_topic", "json_attributes_template"}
+_UNITS = {"duration": "ms", "temperature": "°C", None: "%"}
+
+
+def test_every_word_of_the_discovery_is_one_that_home_assistant_knows() -> None:
+    config = json.loads(discovery("robbie", "Robbie", LABELS, TOPIC, AVAILABILITY, has_temperature=True))
+    assert set(config) == {"device", "origin", "components"}
+    assert set(config["device"]) <= _DEVICE and set(config["origin"]) <= _ORIGIN
+    assert re.fullmatch(r"homeassistant/device/[a-zA-Z0-9_-]+/config", discovery_topic("robbie"))
+    for sensor in config["components"].values():
+        assert set(sensor) <= _SENSOR
+        is_enum = sensor.get("device_class") == "enum"
+        assert is_enum == ("options" in sensor)  # each wants the other, and neither a unit nor a state class
+        if is_enum:
+            assert sensor["options"] and len(set(sensor["options"])) == len(sensor["options"])
+        if "unit_of_measurement" in sensor:
+            assert sensor["unit_of_measurement"] == _UNITS[sensor.get("device_class")]
+        assert sensor.get("state_class") in (None, "measurement")
+        assert sensor.get("entity_category") in (None, "diagnostic")
+        assert sensor.get("icon", "mdi:").startswith("mdi:")
+        assert isinstance(sensor["expire_after"], int) and sensor["expire_after"] > 0 and sensor["qos"] in (0, 1, 2)

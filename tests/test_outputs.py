@@ -64,7 +64,7 @@ def test_whatever_is_typed_is_a_place_or_an_error_that_can_be_read(text: str) ->
 
 def test_what_is_left_out_of_the_page_s_address_is_ours() -> None:
     assert page_address("") == (PAGE_ADDRESS, PAGE_PORT)
-    assert page_address(":90") == (PAGE_ADDRESS, 90)
+    assert page_address(":90") == page_address("90") == (PAGE_ADDRESS, 90)
     assert page_address("192.168.0.7") == ("192.168.0.7", PAGE_PORT)
     assert page_address("[::1]:90") == ("::1", 90)
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 import struct
 import subprocess
@@ -49,6 +50,9 @@ def page() -> Iterator[Page]:
 def test_it_serves_its_files_and_nothing_else(page: Page) -> None:
     kinds = {"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript"}
     kinds |= {"/icon.svg": "image/svg+xml", "/favicon.ico": "image/svg+xml"}
+    modules = re.findall(r'from "\./([a-z]+\.js)"', ask(page, "/page.js")[2].decode())
+    assert "plot.js" in modules
+    kinds |= dict.fromkeys((f"/{name}" for name in modules), "text/javascript")
     for path, kind in kinds.items():
         status, headers, body = ask(page, path)
         assert (status, headers.get_content_type(), len(body)) == (200, kind, int(headers["Content-Length"]))

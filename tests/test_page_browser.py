@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -19,46 +18,18 @@ import pytest
 from edge.publish.json_lines import read_readings
 from edge.publish.page import Page
 from edge.reading import Pace, Reading
+from tests import made_browser
+from tests.made_browser import DESKTOP, PHONE, PIXELS, Scheme, Watched, in_chromium
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make test` installs it")
-from playwright.sync_api import Browser, expect, sync_playwright
-from playwright.sync_api import Page as Tab
+from playwright.sync_api import Browser, expect
 
-Scheme = Literal["light", "dark"]
 ROOT = Path(__file__).parent.parent
-CHROMIUM = Path("/usr/bin/chromium")
 HOP_S = 0.5
 TOKEN = "sesame-sesame"
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu"]
-_DESKTOP, _PHONE = (1280, 800), (390, 844)
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no {CHROMIUM}: apt install chromium")
-
-# Notes what is shown and when, in Python's own time: time.time() is the same clock.
-_WATCH = """
-window.seen = [];
-addEventListener("DOMContentLoaded", () => {
-  const page = document.getElementById("page");
-  const look = () => ({
-    sequence: Number(page.dataset.sequence), shown_s: (performance.timeOrigin + performance.now()) / 1000,
-    emotion: document.getElementById("emotion").textContent,
-    face: document.querySelector("#modality-face .badge").textContent,
-    reason: document.querySelector("#modality-face .reason").textContent,
-  });
-  new MutationObserver(() => {
-    const now = look();
-    window.seen.push(now);
-    requestAnimationFrame(() => setTimeout(() => {
-      now.painted_s = (performance.timeOrigin + performance.now()) / 1000;
-    }));
-  }).observe(page, { attributes: true, attributeFilter: ["data-sequence"] });
-});
-"""
-
-_PIXELS = """(canvas, places) => {
-  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-  return places.map(([x, y]) => [...data.slice(4 * (y * canvas.width + x)).slice(0, 4)]);
-}"""
+pytestmark = in_chromium
+browser, watched = made_browser.browser, made_browser.watched
 
 
 @pytest.fixture(scope="module")
@@ -72,48 +43,27 @@ def readings(tmp_path_factory: pytest.TempPathFactory) -> list[Reading]:
     return [reading.model_copy(update={"pace": pace}) for reading in read_readings(file)]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=_ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-class Watched:
-    """A browser's tab, and all that it complained of and asked for."""
-
-    def __init__(self, browser: Browser, size: tuple[int, int] = _DESKTOP, scheme: Scheme = "light") -> None:
-        context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
-        self.tab: Tab = context.new_page()
-        self.tab.set_default_timeout(10_000)
-        self.complaints: list[str] = []
-        self.asked: list[str] = []
-        self.tab.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
-        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.tab.on("request", lambda request: self.asked.append(request.url))
-        self.tab.on("websocket", lambda socket: self.asked.append(socket.url))
-        self.tab.add_init_script(_WATCH)
-
-    def check(self, page: Page) -> None:
-        """It had nothing to complain of, and asked nobody else."""
-        assert not self.complaints
-        host = page.url.split("/")[2]
-        assert self.asked and {url.split("/")[2] for url in self.asked} == {host}
-
-
-@pytest.fixture
-def watched(browser: Browser) -> Iterator[Watched]:
-    watched = Watched(browser)
-    yield watched
-    watched.tab.context.close()
-
-
 @pytest.fixture
 def page(readings: list[Reading]) -> Iterator[Page]:
     page = Page(list(readings[0].probabilities), HOP_S, port=0)
     yield page
     page.close()
+
+
+def test_a_run_that_records_is_seen_to_do_so(page: Page, watched: Watched, readings: list[Reading]) -> None:
+    watched.tab.goto(page.url)
+    expect(watched.tab.locator("#link-text")).to_have_text("connected")
+    expect(watched.tab.locator("#recording")).to_be_hidden()
+    recorded = Page(list(readings[0].probabilities), HOP_S, port=0, recording=True)
+    try:
+        watched.tab.goto(recorded.url)
+        mark = watched.tab.locator("#recording")
+        expect(mark).to_be_visible()
+        expect(mark).to_have_text("RECORDING picture and sound")
+        expect(mark).to_have_css("background-color", "rgb(176, 0, 32)")
+        expect(mark).to_be_in_viewport()
+    finally:
+        recorded.close()
 
 
 def test_a_person_sees_the_clip_as_it_runs(page: Page, watched: Watched, readings: list[Reading]) -> None:
@@ -155,7 +105,7 @@ def test_a_person_sees_the_clip_as_it_runs(page: Page, watched: Watched, reading
     expect(tab.locator("#pair-face-speech .verdict")).to_contain_text(value)
     coloured = "c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
     assert tab.locator("#plot").evaluate(coloured) > 20
-    watched.check(page)
+    watched.check(page.url)
 
 
 def test_silence_is_said_and_ends(browser: Browser, page: Page, watched: Watched, readings: list[Reading]) -> None:
@@ -175,7 +125,7 @@ def test_silence_is_said_and_ends(browser: Browser, page: Page, watched: Watched
     page.publish(readings[1])
     expect(tab.locator("#emotion")).to_have_text(readings[1].emotion)
     expect(tab.locator("body")).not_to_have_class(re.compile("silent"))
-    watched.check(page)
+    watched.check(page.url)
 
 
 def test_it_comes_back_when_the_server_does(page: Page, watched: Watched, readings: list[Reading]) -> None:
@@ -203,16 +153,14 @@ def test_the_token_leaves_the_address_and_is_remembered(watched: Watched, readin
     try:
         page.publish(readings[0])
         tab = watched.tab
-        refused = tab.goto(page.url)
-        assert refused is not None and refused.status == 401
-        watched.complaints.clear()  # of the 401
+        assert tab.context.request.get(page.url).status == 401
         tab.goto(f"{page.url}?token={TOKEN}")
         expect(tab.locator("#emotion")).to_have_text(readings[0].emotion)
         assert tab.url == page.url
         tab.reload()
         expect(tab.locator("#emotion")).to_have_text(readings[0].emotion)
         assert not any("token" in cookie["name"] or cookie["value"] == TOKEN for cookie in tab.context.cookies())
-        watched.check(page)
+        watched.check(page.url)
     finally:
         page.close()
 
@@ -234,19 +182,19 @@ def test_with_video_the_picture_and_its_face_are_seen(watched: Watched, readings
         try:
             expect(watched.tab.locator("#camera-note")).to_be_empty()
             size = watched.tab.locator("#camera").evaluate("c => [c.width, c.height]")
-            ground, edge = watched.tab.locator("#camera").evaluate(_PIXELS, [[20, 20], [240, 90]])
+            ground, edge = watched.tab.locator("#camera").evaluate(PIXELS, [[20, 20], [240, 90]])
         finally:
             stop.set()
             camera.join()
         assert size == [480, 360]
         assert ground[0] > 230 and ground[1] < 40 and edge[1] > 150  # red, and the yellow of the frame
-        watched.check(page)
+        watched.check(page.url)
     finally:
         page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [_DESKTOP, _PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_it_fits_the_screen(
     browser: Browser, page: Page, readings: list[Reading], size: tuple[int, int], scheme: Scheme
 ) -> None:
@@ -264,12 +212,12 @@ def test_it_fits_the_screen(
     page.publish(shown[-1])
     expect(tab.locator("#modality-face .badge")).to_have_text("◐ proxy")
     tab.wait_for_timeout(300)
-    tab.screenshot(path=out / f"{name}.png", full_page=size == _PHONE)
+    tab.screenshot(path=out / f"{name}.png", full_page=size == PHONE)
     wide, high = tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
     assert wide <= size[0]
-    assert size == _PHONE or high <= size[1]
+    assert size == PHONE or high <= size[1]
     expect(tab.locator("#emotion")).to_have_text(re.compile("no reading for"))
     tab.wait_for_timeout(100)
     tab.screenshot(path=out / f"{name}-silent.png")
-    watched.check(page)
+    watched.check(page.url)
     watched.tab.context.close()

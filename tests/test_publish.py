@@ -160,10 +160,15 @@ def test_full_disk_is_told() -> None:
 def test_malformed_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "readings.jsonl"
     good = scene(1)[0].to_json().encode()
-    newer = good.replace(b'"schema":2', b'"schema":3')
-    for bad, fault in ((b"", "JSON"), (b"\xff", "JSON"), (good[:-40], "JSON"), (newer, "schema: Input")):
+    newer, not_json = good.replace(b'"schema":2', b'"schema":3'), r"not a reading \(.*JSON"
+    for bad, fault in (
+        (b"", not_json),
+        (b"\xff", not_json),
+        (good[:-40], not_json),
+        (newer, "its schema is 3.*update m3er-edge"),
+    ):
         path.write_bytes(b"\n".join([good, good, bad, good]) + b"\n")
-        with pytest.raises(M3erError, match=rf"readings.jsonl, line 3: not a reading \(.*{fault}"):
+        with pytest.raises(M3erError, match=rf"readings.jsonl, line 3: {fault}"):
             read_readings(path)
     with pytest.raises(M3erError, match=r"cannot read readings from .*other"):
         read_readings(tmp_path / "other")
@@ -200,12 +205,13 @@ def test_live_table_is_redrawn_seldom_and_ends_with_the_last_reading() -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(any_reading, st.none() | st.floats(0.1, 1e6))
-def test_any_reading_fits_the_terminal(reading: Reading, total_s: float | None) -> None:
+@given(any_reading, st.none() | st.floats(0.1, 1e6), st.booleans())
+def test_any_reading_fits_the_terminal(reading: Reading, total_s: float | None, recording: bool) -> None:
     console = Console(file=io.StringIO(), width=100, color_system=None)
     with console.capture() as capture:
-        console.print(reading_table(reading, LABELS, total_s))
+        console.print(reading_table(reading, LABELS, total_s, recording))
     rows = capture.get().split("\n")
+    assert ("RECORDING picture and sound" in rows[0]) is recording
     assert len(rows) < 24 and max(cell_len(row) for row in rows) <= 80
     assert reading_line(reading).isprintable()
 

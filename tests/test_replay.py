@@ -148,7 +148,7 @@ READING = scene(1)[0]
         (None, (), "cannot read readings from"),
         (b"", (), "holds no reading"),
         (b"\x89PNG\r\n\x1a\n\0\0", (), "line 1: not a reading"),
-        (b'{"schema": 3}\n', (), "line 1: not a reading"),
+        (b'{"schema": 3}\n', (), "line 1: its schema is 3, which this m3er-edge does not read; update m3er-edge"),
         (OLD.encode() + b"hello\n", (), "line 3: not a reading"),
         (OLD.encode(), ("--speed", "0"), "--speed 0: must be above 0"),
         (OLD.encode(), ("--speed", "nan"), "--speed nan: must be above 0"),

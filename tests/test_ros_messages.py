@@ -92,3 +92,26 @@ def test_an_emotion_without_a_name_in_ros_is_told_when_it_begins(caplog: pytest.
     caplog.clear()
     Rosbridge("rosbridge://127.0.0.1", LABELS)
     assert not caplog.records
+
+
+def test_types_have_the_three_parts_that_rosbridge_for_ros_2_asks_for() -> None:
+    """Its loader splits at the slashes and refuses what is not package, kind and name, as ``hri_msgs/Expression``."""
+    for topic in ros_messages.ROS_TOPICS:
+        _package, kind, _name = topic.type.split("/")
+        assert kind == "msg" and topic.type in DEFINITIONS
+
+
+def test_levels_are_plain_numbers_and_those_of_diagnostic_msgs() -> None:
+    """rosbridge makes an octet of an integer, and refuses a string in its place."""
+    assert [ros_messages.OK, ros_messages.WARN, ros_messages.ERROR, ros_messages.STALE] == [0, 1, 2, 3]
+    for status in ros_messages.diagnostics(_READING, "m3er")["status"]:
+        assert type(status["level"]) is int
+        assert all(type(pair["value"]) is str for pair in status["values"])  # KeyValue holds strings alone
+
+
+def test_a_message_of_the_older_hri_msgs_would_be_refused() -> None:
+    """Its first version had numbers for expressions and no confidence: the test's definitions are not those."""
+    said = ros_messages.expression(_READING)
+    assert isinstance(said["expression"], str) and set(said) == {*DEFINITIONS["hri_msgs/msg/Expression"]}
+    assert problem({**said, "expression": 1}, "hri_msgs/msg/Expression") is not None
+    assert list(said["header"]["stamp"]) == ["sec", "nanosec"]  # as ROS 2 says it, not secs and nsecs

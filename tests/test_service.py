@@ -16,6 +16,7 @@ from edge.publish.json_lines import read_readings
 from edge.reading import Reading
 from tests.real import alsa_microphone, systemd
 from tests.real.alsa_microphone import FifoMicrophone
+from tests.real.child import missing_commands
 from tests.real.systemd import ROOT, SystemdMachine
 from tests.soak.scene import CLIP
 
@@ -27,7 +28,7 @@ PROGRAM = "/opt/m3er-edge/bin/m3er-edge"
 READINGS = "/var/lib/m3er-edge/readings.jsonl"
 RUN = f"{PROGRAM} run --log json --publish jsonl:{READINGS}"
 CAMERA = f"/opt/m3er-edge/source/{CLIP.relative_to(ROOT)}"
-PROBE = "/usr/bin/python3 /opt/m3er-edge/source/tests/real/confined.py"
+PROBE = "/opt/m3er-edge/bin/python /opt/m3er-edge/source/tests/real/confined.py"
 DEVICES = {
     "video7": ("video", 81, 7),
     "microphone": ("audio", 116, 3),
@@ -36,11 +37,22 @@ DEVICES = {
 }
 
 
+PASSWORD = "corr3ct-h0rse"
+BROKER = """
+listener 1883 127.0.0.1
+allow_anonymous false
+password_file /etc/broker.passwords
+user root
+log_type all
+"""
+
+
 @pytest.fixture(scope="module")
 def booted() -> Iterator[SystemdMachine]:
     with SystemdMachine() as machine:
         machine.install_program()
         machine.write(f"/etc/systemd/system/{UNIT}", (FILES / UNIT).read_text(encoding="utf-8"))
+        machine.write("/etc/m3er-edge/mqtt-password", PASSWORD + "\n", 0o600)
         yield machine
 
 
@@ -59,8 +71,8 @@ def change(machine: SystemdMachine, command: str = "", *lines: str, network: boo
     folder = f"/etc/systemd/system/{UNIT}.d"
     start = ["ExecStart=", f"ExecStart={command}"] if command else []
     machine.write(f"{folder}/test.conf", "\n".join(["[Service]", *start, *lines, ""]))
-    if network:
-        machine.write(f"{folder}/network.conf", (FILES / "network.conf").read_text(encoding="utf-8"))
+    for name in ("network.conf", "mqtt-password.conf") if network else ():
+        machine.write(f"{folder}/{name}", (FILES / name).read_text(encoding="utf-8"))
     machine.run("systemctl", "daemon-reload")
 
 
@@ -80,6 +92,12 @@ def log(machine: SystemdMachine) -> str:
     return machine.run("journalctl", "-u", UNIT, "--no-pager", "-o", "cat")
 
 
+def start(machine: SystemdMachine) -> None:
+    """Returns when it has said READY."""
+    machine.run("systemctl", "start", UNIT, check=False)
+    assert machine.show(UNIT, "ActiveState") == "active", log(machine)
+
+
 def main_pid(machine: SystemdMachine) -> str:
     return machine.show(UNIT, "MainPID")
 
@@ -93,7 +111,7 @@ def test_a_program_in_it_can_do_what_it_must_and_nothing_else(machine: SystemdMa
     for address in ("192.168.7.7", "203.0.113.7"):
         machine.run("ip", "address", "replace", f"{address}/32", "dev", "lo")
     change(machine, " ".join([PROBE, *(f"/dev/{name}" for name in DEVICES)]), network=network)
-    machine.run("systemctl", "start", UNIT)
+    start(machine)
     found = json.loads(machine.path("/var/lib/private/m3er-edge/probe.json").read_text(encoding="utf-8"))
     assert found.pop("user") > 1000
     refused = "allowed" if network else "EAFNOSUPPORT"
@@ -130,7 +148,7 @@ def test_a_program_in_it_can_do_what_it_must_and_nothing_else(machine: SystemdMa
         "choose cores": "allowed",
         "no new privileges": 1,
         "capabilities": 0,
-        "core file bytes": 0,
+        "core file bytes": 1,
     }
 
 
@@ -151,7 +169,7 @@ def test_systemd_finds_nothing_wrong_with_it(machine: SystemdMachine) -> None:
 
 def test_it_is_ready_with_the_first_reading_and_stops_at_once(machine: SystemdMachine) -> None:
     change(machine, f"{RUN} --camera {CAMERA}")
-    machine.run("systemctl", "start", UNIT)
+    start(machine)
     until(lambda: len(readings(machine)) >= 3, "no readings")
     entered = machine.run("systemctl", "show", "--timestamp=us+utc", "--value", "-p", "ActiveEnterTimestamp", UNIT)
     ready = datetime.strptime(entered.strip(), "%a %Y-%m-%d %H:%M:%S.%f %Z").replace(tzinfo=timezone.utc)
@@ -167,7 +185,7 @@ def test_it_is_ready_with_the_first_reading_and_stops_at_once(machine: SystemdMa
 
 
 def test_without_devices_it_runs_as_it_is_shipped_and_says_what_it_lacks(machine: SystemdMachine) -> None:
-    machine.run("systemctl", "start", UNIT)
+    start(machine)
     until(lambda: machine.show(UNIT, "StatusText") == "camera not found, microphone not found", "says nothing")
     assert machine.show(UNIT, "ActiveState") == "active"
     lines = [json.loads(line) for line in log(machine).splitlines() if line.startswith("{")]
@@ -194,7 +212,7 @@ def test_it_hears_words_in_its_confinement(machine: SystemdMachine) -> None:
             *(f"Environment={name}={value}" for name, value in microphone.environment.items()),
             f"BindReadOnlyPaths={folder}",
         )
-        machine.run("systemctl", "start", UNIT)
+        start(machine)
         until_s = time.monotonic() + 40
         for second in itertools.cycle(range(8)):  # so far the clip's voice is clear
             microphone.write(sound[16_000 * second : 16_000 * (second + 1)])
@@ -204,11 +222,26 @@ def test_it_hears_words_in_its_confinement(machine: SystemdMachine) -> None:
     last = [reading for reading in readings(machine) if reading.transcript]
     assert last, f"no words: {readings(machine)[-1:]}; {log(machine)}"
     assert any(reading.modalities["speech"].state == "live" for reading in last)
+    assert not any(reading.transcript in log(machine) for reading in last)  # the journal is no place for them
+
+
+def test_readings_reach_a_broker_that_wants_a_password(machine: SystemdMachine) -> None:
+    if reason := missing_commands("mosquitto", "mosquitto_passwd"):
+        pytest.skip(reason)
+    machine.write("/etc/broker.conf", BROKER)
+    machine.run("mosquitto_passwd", "-c", "-b", "/etc/broker.passwords", "robot", PASSWORD)
+    machine.run("systemd-run", "--unit=broker", "mosquitto", "-c", "/etc/broker.conf")
+    change(machine, f"{RUN} --camera none --mic none --publish mqtt://robot@localhost", network=True)
+    start(machine)
+    until(lambda: "Received PUBLISH" in machine.run("journalctl", "-u", "broker", "-o", "cat"), "nothing published")
+    machine.run("systemctl", "stop", UNIT, "broker")
+    told = f"{log(machine)} {machine.run('systemctl', 'show', UNIT)}"
+    assert PASSWORD not in told
 
 
 def test_a_run_that_is_killed_or_stands_still_is_started_again(machine: SystemdMachine) -> None:
     change(machine, f"{RUN} --camera none --mic none", "WatchdogSec=2", "RestartSec=100ms")
-    machine.run("systemctl", "start", UNIT)
+    start(machine)
     for signal, said in (("KILL", "status=9/KILL"), ("STOP", "Watchdog timeout")):
         before = main_pid(machine)
         made = len(readings(machine))

@@ -7,7 +7,7 @@ import pytest
 import edge.publish.topics
 from edge.cli import main
 from edge.publish.ros_messages import EXPRESSIONS, ROS_TOPICS
-from edge.publish.topics import TOPICS, schema_fields, topics_markdown
+from edge.publish.topics import TOPICS, Topic, schema_fields, topics_markdown
 from edge.reading import ModalityReading, Pace, Reading
 from tests.real.ros_definitions import EXPRESSION_NAMES
 
@@ -47,9 +47,9 @@ def test_types_say_what_a_reader_may_meet() -> None:
     assert types["latency_ms"] == "map of numbers"
 
 
-@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_each_topic_stands_in_the_documentation_once(topic: object) -> None:
-    assert topics_markdown().count(f"`{getattr(topic, 'name', '')}`") == 1
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: f"{topic.way} {topic.name}")
+def test_each_topic_stands_in_the_documentation_once(topic: Topic) -> None:
+    assert topics_markdown().count(f"| {topic.way} | `{topic.name}` |") == 1
 
 
 def test_the_topics_of_ros_are_those_that_are_published() -> None:

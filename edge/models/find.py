@@ -38,6 +38,11 @@ def find_speech_model(name_or_path: str) -> Path:
     raise M3erError(f"{searched}; {meant(name_or_path, [VOSK_TINY_EN.name, *speech_models, *_names_in(places)])}")
 
 
+def named_or_best_speech_model(name_or_path: str | None) -> Path:
+    """For a live run: the one that is named, as `find_speech_model` does; else the best at hand."""
+    return best_speech_model() if name_or_path is None else find_speech_model(name_or_path)
+
+
 def best_speech_model() -> Path:
     """For people who talk freely: an English public model that was fetched; else the small one that is shipped.
 

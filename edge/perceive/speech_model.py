@@ -8,14 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import vosk
-
 from edge.capture.sample import SAMPLE_RATE_HZ
 from edge.errors import M3erError
+from edge.perceive.vosk_library import vosk
 
 _TRY_TIMEOUT_S = 120.0
 _TRY = """
-import sys, vosk
+import sys
+from edge.perceive.vosk_library import vosk
 recogniser = vosk.KaldiRecognizer(vosk.Model(sys.argv[1]), float(sys.argv[2]))
 recogniser.SetWords(True)
 recogniser.AcceptWaveform(bytes(16000))

@@ -7,11 +7,10 @@ Python's lock, so a step runs beside them.
 import queue
 import threading
 
-import vosk
-
 from edge.capture.sample import AudioBlock
 from edge.perceive.recogniser import Word
 from edge.perceive.vosk_engine import VoskEngine
+from edge.perceive.vosk_library import vosk
 
 _LONGEST_QUEUE = 300
 """Blocks of 0.1 s that may wait; beyond it the oldest is dropped and counted."""

@@ -5,11 +5,10 @@ Whoever feeds it waits for it: a thread does so for a file, a process of its own
 
 import json
 
-import vosk
-
 from edge.capture.sample import SAMPLE_RATE_HZ, AudioBlock
 from edge.perceive.recogniser import Word
 from edge.perceive.tokens import words_of
+from edge.perceive.vosk_library import vosk
 
 _UNSURE = 0.5
 """Confidence of a word while the recogniser may still change its mind: partial results carry none."""

@@ -171,10 +171,7 @@ def read_readings(path: Path) -> list[Reading]:
                     if _breaks_off(line, error):
                         _log.warning("%s, line %d: breaks off and is left out", path, number)
                         break
-                    raise M3erError(
-                        f"{path}, line {number}: not a reading ({_first_fault(error)}); "
-                        "remove the line, or record the file again"
-                    ) from error
+                    raise M3erError(f"{path}, line {number}: {_first_fault(error)}") from error
     except OSError as error:
         raise M3erError(
             f"cannot read readings from {path}: {error.strerror or error}; give a file that a run wrote"
@@ -188,6 +185,9 @@ def _breaks_off(line: bytes, error: ValidationError) -> bool:
 
 
 def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    fault = error.errors(include_url=False, include_context=False)[0]
     field = ".".join(str(part) for part in fault["loc"])
-    return f"{field}: {fault['msg']}" if field else fault["msg"]
+    if field == "schema" and fault["type"] != "missing":
+        return f"its schema is {fault['input']!r:.20}, which this m3er-edge does not read; update m3er-edge"
+    what = f"{field}: {fault['msg']}" if field else fault["msg"]
+    return f"not a reading ({what}); remove the line, or record the file again"

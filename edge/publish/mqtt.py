@@ -1,8 +1,6 @@
 """Readings to an MQTT broker, and to Home Assistant, which finds the robot there by itself."""
 
 import logging
-import re
-import socket
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,6 +11,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.errors import M3erError
+from edge.publish.device_name import device_id, device_name
 from edge.publish.home_assistant import discovery, discovery_topic
 from edge.publish.mqtt_broker import PASSWORD, PASSWORD_FILE, USER, Broker, read_url, warn_of_leaks
 from edge.reading import Reading
@@ -43,18 +42,18 @@ class Mqtt:
             the system's authorities or those in the file that M3ER_MQTT_CA names. USER also from M3ER_MQTT_USER; the
             password from M3ER_MQTT_PASSWORD, or from the first line of the file that M3ER_MQTT_PASSWORD_FILE names.
         labels: the bundle's emotions.
-        device_name: the broker's other clients must have others; None: the host's name. DEVICE is made of its letters
+        name: the broker's other clients must have others; None: the host's name. DEVICE is made of its letters
             (of ASCII), digits, ``_`` and ``-``.
 
     Raises:
         M3erError: the URL, the file of authorities or that of the password cannot be used; says why.
     """
 
-    def __init__(self, url: str, labels: Sequence[str], device_name: str | None = None) -> None:
+    def __init__(self, url: str, labels: Sequence[str], name: str | None = None) -> None:
         self._broker = read_url(url)
         self._labels = tuple(labels)
-        self._name = device_name or socket.gethostname().partition(".")[0]
-        self._device = re.sub(r"[^A-Za-z0-9_-]+", "-", self._name).strip("-") or "robot"
+        self._name = name or device_name()
+        self._device = device_id(self._name)
         base = f"{self._broker.prefix}/{self._device}"
         self._topic, self._availability = f"{base}/reading", f"{base}/availability"
         # Always the same: a broker that has not yet noticed the end of an older connection of ours ends it when we

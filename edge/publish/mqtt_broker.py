@@ -4,7 +4,6 @@ import ipaddress
 import logging
 import os
 import re
-import socket
 import ssl
 import stat
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from edge.errors import M3erError
+from edge.publish import connecting
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,6 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _PREFIX = "m3er"
 _FORM = "write mqtt://[USER@]HOST[:PORT][/PREFIX], or mqtts:// for TLS"
 _WORD = re.compile(r"[^\s+#$/\x00-\x1f\x7f]+")  # of a topic
-_EXPIRED, _NOT_YET_VALID, _OTHER_NAME = 10, 9, (62, 64)  # OpenSSL's X509_V_ERR_...
 
 
 @dataclass(frozen=True)
@@ -90,29 +89,10 @@ class Broker:
 
     def cause(self, error: OSError) -> M3erError:
         """Why it cannot be connected to."""
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return self.error(self._certificate_fault(error))
-        if isinstance(error, socket.gaierror):
-            return self.error("unknown host; check its name, and that this device is on the network")
-        if isinstance(error, ConnectionRefusedError):
-            return self.error("refused the connection; start the broker, or check the port")
-        if isinstance(error, TimeoutError):
-            return self.error("does not answer; check the address, the network and that the broker runs")
-        if isinstance(error, (ssl.SSLError, ConnectionError)) and self.scheme == "mqtts":
-            return self.error(f"no TLS there ({_words(error)}); give the TLS port, or use mqtt:// for none")
-        return self.error(f"{_words(error)}; check the network and the broker")
-
-    def _certificate_fault(self, error: ssl.SSLCertVerificationError) -> str:
-        if error.verify_code == _EXPIRED:
-            return "its certificate has expired; renew it, and check this device's clock"
-        if error.verify_code == _NOT_YET_VALID:
-            return "its certificate is not valid yet; check this device's clock"
-        if error.verify_code in _OTHER_NAME:
-            return f"its certificate is for another name than {self.host}; use the name in the certificate"
-        return (
-            f"its certificate is not trusted ({error.verify_message}); "
-            f"set {CA} to the file of the authority that signed it"
-        )
+        is_cert = isinstance(error, ssl.SSLCertVerificationError)
+        if self.scheme == "mqtts" and isinstance(error, (ssl.SSLError, ConnectionResetError)) and not is_cert:
+            return self.error(f"no TLS there ({connecting.words(error)}); give the TLS port, or use mqtt:// for none")
+        return self.error(connecting.fault(error, self.host, "broker", "start the broker", CA))
 
 
 def read_url(url: str) -> Broker:
@@ -166,9 +146,3 @@ def _first_line(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         fault = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise M3erError(f"{file}: cannot read the password: {fault}; check {PASSWORD_FILE}") from None
-
-
-def _words(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or "TLS failed").replace("_", " ").lower()
-    return error.strerror or str(error) or type(error).__name__

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge.publish.colours import GREY, ORANGE, SKY, emotion_colours
 from edge.publish.page_server import PICTURES, READINGS, PageServer
-from edge.publish.publisher import ReaderGone
+from edge.publish.publisher import RECORDING, ReaderGone
 from edge.reading import MODALITIES, PAIRS, UNKNOWN, Reading, pair_name
 
 LIVE = "live"
@@ -42,6 +42,7 @@ class Page:
         token: what visitors must bring; needed where others than this machine can look.
         video: whether pictures are shown; without, :meth:`frame` must not be called.
         title: what is shown: "live", or "replay of FILE".
+        recording: picture and sound are written somewhere, which visitors must see.
 
     Raises:
         M3erError: it cannot be served there, or not without a token.
@@ -56,8 +57,9 @@ class Page:
         token: str | None = None,
         video: bool = False,
         title: str = LIVE,
+        recording: bool = False,
     ) -> None:
-        self._config = _config(labels, hop_s, video, title)
+        self._config = _config(labels, hop_s, video, title, recording)
         self._video = video
         # Of the publishing thread and the server's: a deque, whose single operations need no lock.
         self._inbox: deque[tuple[float, float, str]] = deque(maxlen=_MOST_KEPT)
@@ -149,7 +151,7 @@ class Page:
         return [self._config, f'{{"kind":"history","age_s":{json.dumps(age_s)},"readings":[{readings}]}}']
 
 
-def _config(labels: Sequence[str], hop_s: float, video: bool, title: str) -> str:
+def _config(labels: Sequence[str], hop_s: float, video: bool, title: str, recording: bool) -> str:
     """What the page must know before the first reading: its colours above all, which have one source."""
     colours = {**emotion_colours(labels), UNKNOWN: GREY}
     return json.dumps(
@@ -162,6 +164,7 @@ def _config(labels: Sequence[str], hop_s: float, video: bool, title: str) -> str
             "history_s": HISTORY_S,
             "silent_s": max(_SILENT_S, 2 * hop_s),
             "video": video,
+            "recording": RECORDING if recording else "",
             "colours": {label: {"fill": fill, "ink": _ink(fill)} for label, fill in colours.items()},
             "states": {name: {"sign": sign, "fill": fill, "ink": _ink(fill)} for name, (sign, fill) in _STATES.items()},
             "modalities": MODALITIES,

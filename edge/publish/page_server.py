@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -39,13 +39,13 @@ _SHUT_S = 0.4
 _GO_FIRST_S = 0.001
 
 _FOLDER = Path(__file__).parent / "page"
-_FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-    "/favicon.ico": ("icon.svg", "image/svg+xml"),
+_KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
+_OTHER_NAMES = {"/": "/index.html", "/favicon.ico": "/icon.svg"}
 _SECURITY = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -79,7 +79,7 @@ class PageServer:
     """
 
     def __init__(self, address: str, port: int, token: str | None, greeting: Callable[[], list[str]]) -> None:
-        self._files = {path: (kind, (_FOLDER / name).read_bytes()) for path, (name, kind) in _FILES.items()}
+        self._files = {f"/{file.name}": file.read_bytes() for file in _FOLDER.iterdir() if file.suffix in _KINDS}
         self._socket = _listen(address, port, token)
         self.address, self.port = self._socket.getsockname()[:2]
         self._access = Access(token, ipaddress.ip_address(self.address).is_loopback, self.port)
@@ -173,11 +173,12 @@ class PageServer:
                 return _text(HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_CLIENTS} watch already: try again later.")
             cast(Connection, connection).is_client = True
             return None
+        path = _OTHER_NAMES.get(path, path)
         if path not in self._files:
             return _text(HTTPStatus.NOT_FOUND, "There is nothing here: the page is at /.")
-        kind, body = self._files[path]
         cookie = self._access.cookie(request.path)
-        return _response(HTTPStatus.OK, kind, body, **({"Set-Cookie": cookie} if cookie else {}))
+        extra = {"Set-Cookie": cookie} if cookie else {}
+        return _response(HTTPStatus.OK, _KINDS[PurePosixPath(path).suffix], self._files[path], **extra)
 
     async def _client(self, connection: ServerConnection) -> None:
         if not cast(Connection, connection).is_client:

@@ -10,6 +10,10 @@ class ReaderGone(M3erError):
     """Nobody takes readings there any more, and nobody will: it is no use to try again."""
 
 
+RECORDING = "RECORDING picture and sound"
+"""What whoever watches must see all the time while a run writes more than readings."""
+
+
 class Publisher(Protocol):
     """Takes one reading per step, in order of time, until it is closed.
 

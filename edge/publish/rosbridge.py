@@ -21,6 +21,7 @@ from websockets.protocol import State
 from websockets.sync.client import ClientConnection, connect
 
 from edge.errors import M3erError
+from edge.publish import connecting
 from edge.publish.ros_messages import (
     DIAGNOSTICS,
     EXPRESSION,
@@ -53,9 +54,10 @@ class Rosbridge:
     """Publishes each reading on the topics of ``ros_messages.ROS_TOPICS``, through rosbridge's protocol, version 2.
 
     It connects when a reading comes, and advertises the topics once a connection. rosbridge acknowledges nothing, so
-    each reading is followed by a WebSocket ping: the server answers in order, and its pong says that it has read what
-    came before. A reading whose ``publish`` raised may have reached the server nevertheless, when the connection broke
-    between the two, and is then published again: its ``sequence`` tells. What the server says of errors is logged once.
+    each reading is followed by a WebSocket ping: the server answers in order, and its pong says that what came before
+    has reached it. (rosbridge_suite hands it to ROS within milliseconds, from a queue that it empties when we leave.)
+    A reading whose ``publish`` raised may have reached the server nevertheless, when the connection broke between the
+    two, and is then published again: its ``sequence`` tells. What the server says of errors is logged once.
 
     Args:
         url: ``rosbridge://HOST[:9090][/PREFIX]``; ``rosbridges`` for TLS, with the authorities that Python trusts.
@@ -68,6 +70,7 @@ class Rosbridge:
     def __init__(self, url: str, labels: Sequence[str]) -> None:
         parts = _split(url)
         self._server = f"{parts.scheme}://{_host(parts)}:{parts.port or _PORT}"
+        self._host = parts.hostname or ""
         self._address = f"{_SCHEMES[parts.scheme]}://{_host(parts)}:{parts.port or _PORT}/"
         prefix = parts.path.rstrip("/") or _PREFIX
         self._names = {topic: topic.name.replace("/PREFIX", prefix) for topic in ROS_TOPICS}
@@ -176,24 +179,16 @@ class Rosbridge:
             return M3erError(f"{self._server}: the connection broke off ({why}); see what its own log says")
         if isinstance(error, TimeoutError):
             return M3erError(f"{self._server}: did not answer within {_ANSWER_S:g} s; is it on, and the network?")
-        if isinstance(error, ConnectionRefusedError):
-            return M3erError(f"{self._server}: refused, as no rosbridge listens there; {_START}")
-        if isinstance(error, (socket.gaierror, UnicodeError)):
-            return M3erError(f"{self._server}: no host of that name; name another, or its address")
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return M3erError(
-                f"{self._server}: its certificate is not trusted ({error.verify_message}); "
-                "let SSL_CERT_FILE name the file of the authority that signed it"
-            )
-        if isinstance(error, (ssl.SSLError, InvalidMessage, EOFError)):
+        is_cert = isinstance(error, ssl.SSLCertVerificationError)
+        if isinstance(error, (ssl.SSLError, InvalidMessage, EOFError)) and not is_cert:
             return M3erError(f"{self._server}: not a rosbridge: it does not speak WebSocket there; look at the port")
         if isinstance(error, InvalidStatus):
             status = error.response.status_code
             return M3erError(f"{self._server}: not a rosbridge: it answers with HTTP {status}; look at the port")
         if isinstance(error, InvalidHandshake):
             return M3erError(f"{self._server}: not a rosbridge ({error}); look at the port")
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return M3erError(f"{self._server}: cannot be reached: {reason}; look at the network")
+        assert isinstance(error, (OSError, UnicodeError))
+        return M3erError(f"{self._server}: {connecting.fault(error, self._host, 'rosbridge', _START, 'SSL_CERT_FILE')}")
 
 
 def _send(connection: ClientConnection, op: str, topic: str, **fields: object) -> None:

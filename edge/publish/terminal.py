@@ -34,10 +34,17 @@ class Terminal:
         labels: the bundle's emotions, in the order of their rows.
         console: where to draw; standard output if None.
         total_s: length of the file being read, for a progress bar; None when it has no known end.
+        recording: picture and sound are written somewhere, which must be seen all the time.
     """
 
-    def __init__(self, labels: Sequence[str], console: Console | None = None, total_s: float | None = None) -> None:
-        self._labels = tuple(labels)
+    def __init__(
+        self,
+        labels: Sequence[str],
+        console: Console | None = None,
+        total_s: float | None = None,
+        recording: bool = False,
+    ) -> None:
+        self._labels, self._recording = tuple(labels), recording
         self._total_s = total_s
         self._console = console or _PipeConsole()
         can_redraw = self._console.is_terminal and not self._console.is_dumb_terminal
@@ -85,9 +92,10 @@ class Terminal:
         if self._live is None:
             self._printed_second = int(reading.t)
             encoding = self._console.encoding
-            line = reading_line(reading).encode(encoding, "replace").decode(encoding)
+            line = ("RECORDING " if self._recording else "") + reading_line(reading)
+            line = line.encode(encoding, "replace").decode(encoding)
             self._console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
             return
         self._live.start()
-        self._live.update(reading_table(reading, self._labels, self._total_s), refresh=True)
+        self._live.update(reading_table(reading, self._labels, self._total_s, self._recording), refresh=True)
         self._drawn_at_s = time.monotonic()

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge.publish.colours import emotion_colours, ink_on
+from edge.publish.publisher import RECORDING
 from edge.reading import MODALITIES, PAIRS, UNKNOWN, ModalityReading, Reading, State, pair_name
 
 WIDTH = 80  # columns
@@ -38,12 +39,15 @@ def reading_line(reading: Reading) -> str:
     return f'{line}  "{_plain(reading.transcript)}"' if reading.transcript else line
 
 
-def reading_table(reading: Reading, labels: Sequence[str], total_s: float | None) -> RenderableType:
+def reading_table(
+    reading: Reading, labels: Sequence[str], total_s: float | None, recording: bool = False
+) -> RenderableType:
     """The reading as a framed table of at most 80 columns, and with seven emotions fewer than 24 rows.
 
     Args:
         labels: the emotions, in the order of their rows.
         total_s: length of the file being read, for a progress bar; None when it has no known end.
+        recording: picture and sound are written somewhere.
     """
     sides = Table.grid(padding=(0, 3))
     sides.add_row(_emotions(reading, labels), Group(_pairs(reading), Text(), _latency(reading)))
@@ -59,7 +63,9 @@ def reading_table(reading: Reading, labels: Sequence[str], total_s: float | None
     ]
     if total_s is not None and total_s > 0:
         rows.append(_progress(reading.t, total_s))
-    return Panel(Group(*rows), width=WIDTH, title="m3er-edge", title_align="left", border_style="dim")
+    title = Text(f" {RECORDING} ", "bold white on red") if recording else "m3er-edge"
+    border = "bold red" if recording else "dim"
+    return Panel(Group(*rows), width=WIDTH, title=title, title_align="left", border_style=border)
 
 
 def _title(reading: Reading, labels: Sequence[str]) -> RenderableType:

@@ -53,6 +53,7 @@ TOPICS: tuple[Topic, ...] = (
         "Home Assistant's discovery: emotion, confidence and the state of each modality appear there by themselves",
     ),
     *(Topic("ROS 2", topic.name, topic.type, topic.rate, topic.content) for topic in ROS_TOPICS),
+    Topic("zenoh", "PREFIX/DEVICE/reading", "JSON, reliable", "every reading", _READING),
     Topic(
         "WebSocket",
         f"ws://ADDRESS:PORT{READINGS}",

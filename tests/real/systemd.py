@@ -37,7 +37,7 @@ mount -t overlay overlay -o lowerdir=/,upperdir="$1/upper",workdir="$1/work" roo
 cd root
 rm -rf etc/systemd/system/*.wants
 mount -t proc proc proc
-mount -t sysfs sysfs sys
+mount -t sysfs -o ro sysfs sys
 mount -t cgroup2 cgroup2 sys/fs/cgroup
 mount -t tmpfs -o mode=755 run run
 mount -t tmpfs -o mode=1777 tmp tmp
@@ -51,6 +51,7 @@ $node
 END
   mknod -m 666 dev/$name c $major $minor
 done
+mount --make-rshared .  # as everywhere: systemd hands a service its credentials by a mount that is seen by all
 ln -s pts/ptmx dev/ptmx
 ln -s /proc/self/fd dev/fd
 ln -s /proc/self/fd/0 dev/stdin
@@ -70,7 +71,7 @@ def missing() -> str:
         return "only root may boot systemd in namespaces"
     if not _SYSTEMD.exists():
         return "systemd not installed: run 'make system'"
-    if lacks := missing_commands("unshare", "nsenter", "setpriv", "systemctl"):
+    if lacks := missing_commands("unshare", "nsenter", "setpriv", "systemctl", "ip"):
         return lacks
     with tempfile.TemporaryDirectory(prefix="m3er-overlay-") as folder:
         script = (
@@ -161,7 +162,7 @@ class SystemdMachine:
         subprocess.run(command, check=True, timeout=_COMMAND_S)
 
     def install_program(self) -> None:
-        """Put this checkout where the package puts it: /opt/m3er-edge/bin/m3er-edge, with the tests' interpreter."""
+        """Put this checkout where the package puts it, /opt/m3er-edge/bin/m3er-edge, and our interpreter beside it."""
         opt, python = "/opt/m3er-edge", Path(sys.executable).resolve()
         folders = {f"{opt}/source": ROOT}
         base = Path(sys.base_prefix)
@@ -173,13 +174,10 @@ class SystemdMachine:
         for inside, folder in folders.items():
             self.bind(folder, inside)
         library = f"{opt}/python/{Path(sysconfig.get_config_var('LIBDIR') or 'lib').name}"
-        self.write(
-            f"{opt}/bin/m3er-edge",
-            "#!/bin/sh\n"
-            f"export LD_LIBRARY_PATH={library} PYTHONPATH={':'.join(f for f in folders if not f.endswith('/python'))}\n"
-            f'export PYTHONDONTWRITEBYTECODE=1\nexec {python} -m edge.cli "$@"\n',
-            0o755,
-        )
+        found_in = ":".join(folder for folder in folders if not folder.endswith("/python"))
+        environment = f"LD_LIBRARY_PATH={library} PYTHONPATH={found_in} PYTHONDONTWRITEBYTECODE=1"
+        self.write(f"{opt}/bin/python", f'#!/bin/sh\nexport {environment}\nexec {python} "$@"\n', 0o755)
+        self.write(f"{opt}/bin/m3er-edge", f'#!/bin/sh\nexec {opt}/bin/python -m edge.cli "$@"\n', 0o755)
 
     def _wait_for_boot(self) -> int:
         until_s = time.monotonic() + _BOOT_S

@@ -16,8 +16,6 @@ from tests.real.mjpeg_camera import MjpegCamera
 
 CLIP = Path(edge.__file__).parent / "samples" / "clip.mp4"
 _GOOD_S = 8.0
-"""So far the sample clip's face is free and its voice clear."""
-_LONGEST_PAUSE_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,8 @@ class Scene:
     microphone: VirtualMicrophone
 
 
-@contextmanager
-def scene() -> Iterator[Scene]:
-    """A camera that shows the sample clip's face and a microphone that hears its voice, both without end."""
+def good_part() -> tuple[list[NDArray[np.uint8]], NDArray[np.int16]]:
+    """The sample clip's pictures and sound as long as its face is free and its voice clear."""
     frames: list[NDArray[np.uint8]] = []
     blocks: list[NDArray[np.int16]] = []
     with MediaFile(CLIP) as clip:
@@ -41,6 +38,13 @@ def scene() -> Iterator[Scene]:
                 frames.append(sample.image)
             else:
                 blocks.append(sample.samples)
+    return frames, np.concatenate(blocks)
+
+
+@contextmanager
+def scene() -> Iterator[Scene]:
+    """A camera that shows the sample clip's face and a microphone that hears its voice, both without end."""
+    frames, sound = good_part()
     with MjpegCamera(frames, frame_rate_hz=15) as camera, VirtualMicrophone() as microphone:
-        microphone.play(np.concatenate(blocks))
+        microphone.play(sound)
         yield Scene(camera, microphone)
