@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from edge.bench.record import Media, StepTime
 from edge.bench.timing import interleaved, warm_up
-from edge.board import Board
 from edge.bundle import Bundle
 from edge.capture.media_file import MediaFile
 from edge.capture.sample import SAMPLE_RATE_HZ, AudioBlock, Frame, Sample
@@ -26,6 +25,7 @@ from edge.perceive.percept import Percept
 from edge.perceive.speech_perception import SpeechPerception
 from edge.reading import MODALITIES, Modality
 from edge.runtime import Runtime
+from edge.settings.settings import Settings
 
 FRAMES_PER_S = 10.0
 _SPEECH_S = (2.0, 8.0)
@@ -40,7 +40,9 @@ class _NoFaces:
         return []
 
 
-def time_steps(bundle: Bundle, board: Board, clip: Path, rounds: int = 30, warm_up_s: float = 6.0) -> list[StepTime]:
+def time_steps(
+    bundle: Bundle, settings: Settings, clip: Path, rounds: int = 30, warm_up_s: float = 6.0
+) -> list[StepTime]:
     """Time a step and its parts, in turns. Speech is the clip's; the face is noise, so that a proxy is made."""
     rng = np.random.default_rng(0)
     manifest, tables = bundle.manifest, bundle.tables
@@ -49,11 +51,11 @@ def time_steps(bundle: Bundle, board: Board, clip: Path, rounds: int = 30, warm_
     log_mel = LogMel()
     check = ModalityCheck(tables, manifest.check_window_steps, manifest.minimum_quality)
     proxies = ProxyTable(tables, manifest.neighbours, manifest.ridge)
-    fusion = FusionStep(open_net(bundle, "fusion", board), manifest.state, tables.temperature)
+    fusion = FusionStep(open_net(bundle, "fusion", settings), manifest.state, tables.temperature)
     features = {m: rng.normal(0.0, 0.5, manifest.dim).astype(np.float32) for m in MODALITIES}
     two: dict[Modality, NDArray[np.float32]] = {m: features[m] for m in MODALITIES if m != "text"}
     quality = dict.fromkeys(MODALITIES, 1.0)
-    whole = WholeStep(bundle, board, clip)
+    whole = WholeStep(bundle, settings, clip)
 
     def mel() -> None:
         for _ in range(a_hop):
@@ -89,14 +91,14 @@ def time_steps(bundle: Bundle, board: Board, clip: Path, rounds: int = 30, warm_
 class WholeStep:
     """A step after step, from sound, ready face crops and ready words: no camera, no detector, no recogniser."""
 
-    def __init__(self, bundle: Bundle, board: Board, clip: Path) -> None:
+    def __init__(self, bundle: Bundle, settings: Settings, clip: Path) -> None:
         rng = np.random.default_rng(0)
         crops = rng.integers(0, 256, (MOST_CROPS, CROP_SIZE_PX, CROP_SIZE_PX), dtype=np.uint8)
         self._faces = tuple(face_input(crops)[:, None])
         self._tokens = bundle.vocabulary.encode(_WORDS.split())
         self._blocks = cycle(speech_blocks(clip))
         self._speech = SpeechPerception()
-        self._runtime = Runtime(bundle, _NoFaces(), None, settings=board)
+        self._runtime = Runtime(bundle, _NoFaces(), None, settings=settings)
         self._hop_ns = self._runtime.hop_ns
         self._now_ns = 0
 
@@ -115,9 +117,9 @@ class WholeStep:
         self.reading = self._runtime.react(percepts, self._now_ns, time.perf_counter_ns())
 
 
-def time_media(bundle: Bundle, board: Board, clip: Path, detector: FaceDetector) -> Media:
+def time_media(bundle: Bundle, settings: Settings, clip: Path, detector: FaceDetector) -> Media:
     """CPU time of the clip's sound and pictures through the runtime, its decoding apart."""
-    runtime = Runtime(bundle, detector, None, settings=board)
+    runtime = Runtime(bundle, detector, None, settings=settings)
     begin = time.process_time()
     decoding = stepping = 0.0
     next_ns, last_ns, frames = runtime.hop_ns, 0, 0

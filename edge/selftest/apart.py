@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from edge.board import Board, read_board
 from edge.bundle import Bundle, open_bundle
+from edge.doctor.checks_settings import settings_for_board
 from edge.errors import M3erError
+from edge.settings.settings import Settings
 
 Part = Literal["self-test", "clip", "steps"]
 _ROUNDS, _WARM_UP_S = 12, 2.0
@@ -24,7 +25,7 @@ def apart(part: Part, bundle: Path, board: str) -> Any:
     """What a part gives, as JSON has it.
 
     Args:
-        board: a profile's name or file; empty for none.
+        board: a profile's name or file; empty: as a run finds it.
 
     Raises:
         M3erError: as the part does.
@@ -46,32 +47,33 @@ def apart(part: Part, bundle: Path, board: str) -> Any:
     raise Crash(f"crashes (signal {-done.returncode})" if done.returncode < 0 else f"ended unexpectedly ({last})")
 
 
-def _self_test(bundle: Bundle, board: Board) -> Any:
+def _self_test(bundle: Bundle, settings: Settings) -> Any:
     from edge.selftest.stored import self_test
 
-    return [asdict(result) for result in self_test(bundle, board, every_variant=True)]
+    return [asdict(result) for result in self_test(bundle, settings, every_variant=True)]
 
 
-def _clip(bundle: Bundle, board: Board) -> Any:
+def _clip(bundle: Bundle, settings: Settings) -> Any:
     from edge.selftest.clip import run_clip
 
-    return run_clip(bundle, board).model_dump()
+    return run_clip(bundle, settings).model_dump()
 
 
-def _steps(bundle: Bundle, board: Board) -> Any:
+def _steps(bundle: Bundle, settings: Settings) -> Any:
     from edge.bench.step_times import time_steps
     from edge.selftest.clip import CLIP
 
-    return [step.model_dump() for step in time_steps(bundle, board, CLIP, _ROUNDS, _WARM_UP_S)]
+    return [step.model_dump() for step in time_steps(bundle, settings, CLIP, _ROUNDS, _WARM_UP_S)]
 
 
-_PARTS: Mapping[str, Callable[[Bundle, Board], Any]] = {"self-test": _self_test, "clip": _clip, "steps": _steps}
+_PARTS: Mapping[str, Callable[[Bundle, Settings], Any]] = {"self-test": _self_test, "clip": _clip, "steps": _steps}
 
 
 def _main() -> int:
     part, folder, board = sys.argv[1:]
     try:
-        result = _PARTS[part](open_bundle(Path(folder)), read_board(board) if board else Board())
+        bundle = open_bundle(Path(folder))
+        result = _PARTS[part](bundle, settings_for_board(board).settings_for(bundle))
     except M3erError as error:
         print(error, file=sys.stderr)
         return 2

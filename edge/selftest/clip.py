@@ -14,16 +14,17 @@ from typing import Annotated, Literal
 import cv2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge.board import Board
 from edge.bundle import NETS, TABLES, Bundle
 from edge.capture.media_file import MediaFile
 from edge.errors import M3erError
+from edge.method import Method
 from edge.models import VOSK_TINY_EN
 from edge.nets import chosen
 from edge.perceive.face_detector import HaarDetector
 from edge.reading import MODALITIES, Reading
 from edge.run import open_recogniser, steps
 from edge.runtime import Runtime
+from edge.settings.settings import Settings, Speech
 
 CLIP = Path(__file__).parent.parent / "samples" / "clip.mp4"
 EXPECTED = CLIP.with_suffix(".expected.json")
@@ -111,21 +112,25 @@ class ClipRun(_Record):
     share_of_core: float
 
 
-def run_clip(bundle: Bundle, board: Board, clip: Path = CLIP) -> ClipRun:
-    """The clip as fast as it goes, with the Haar cascade and the shipped words. Raises M3erError as ``run`` does."""
+def run_clip(bundle: Bundle, settings: Settings, clip: Path = CLIP) -> ClipRun:
+    """The clip as fast as it goes, with the Haar cascade and the shipped words. Raises M3erError as ``run`` does.
+
+    Args:
+        settings: how the nets run; of all else the defaults count, as every board must give the same readings.
+    """
     cv2.setNumThreads(1)
     with ExitStack() as open_things:
         source = open_things.enter_context(MediaFile(clip))
-        recogniser = open_recogniser(VOSK_TINY_EN.name)
+        recogniser = open_recogniser(Speech(model=VOSK_TINY_EN.name))
         if recogniser is not None:
             open_things.enter_context(closing(recogniser))
-        runtime = Runtime(bundle, HaarDetector(), recogniser, board=board)
+        runtime = Runtime(Method(bundle, settings=settings), HaarDetector(), recogniser)
         begin_s = time.process_time()
         readings = [as_expected(reading) for reading in steps(source, runtime, recogniser, realtime=False)]
         cpu_s = time.process_time() - begin_s
     return ClipRun(
         readings=readings,
-        nets=_files(bundle, board),
+        nets=_files(bundle, settings),
         step_ms=1e3 * runtime.cost.cpu_s / runtime.cost.steps,
         share_of_core=cpu_s / max(readings[-1].t, 1e-3),
     )
@@ -180,7 +185,7 @@ def read_expected(path: Path = EXPECTED, clip: Path = CLIP) -> Expected:
 
 def write_expected(bundle: Bundle, path: Path = EXPECTED, clip: Path = CLIP) -> None:
     """Store what the clip gives here. Only for the shipped bundle."""
-    run = run_clip(bundle, Board(), clip)
+    run = run_clip(bundle, Settings(), clip)
     expected = Expected(
         version=1,
         clip_sha256=hashlib.sha256(clip.read_bytes()).hexdigest(),
@@ -193,8 +198,8 @@ def write_expected(bundle: Bundle, path: Path = EXPECTED, clip: Path = CLIP) -> 
     path.write_text(f'{head},"readings":[\n{lines}\n]}}\n', encoding="utf-8")
 
 
-def _files(bundle: Bundle, board: Board) -> dict[str, str]:
-    return {name: chosen(bundle, name, board)[0].file for name in NETS}
+def _files(bundle: Bundle, settings: Settings) -> dict[str, str]:
+    return {name: chosen(bundle, name, settings)[0].file for name in NETS}
 
 
 def _furthest(a: dict[str, float], b: dict[str, float]) -> float:

@@ -6,21 +6,23 @@ Figures only: no picture, no sound and no word leaves this file.
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from edge.board import Board
 from edge.bundle import Bundle
 from edge.capture.sample import SAMPLE_RATE_HZ, AudioBlock, Frame, Sample
+from edge.cores import on_cores
 from edge.live import LiveDevices, live_steps
 from edge.pace import PaceKeeper
+from edge.perceive.decoder import tuned_model
 from edge.perceive.face_detector import FaceBox, open_detector
 from edge.reading import MODALITIES, Modality, Reading
 from edge.runtime import Runtime
+from edge.settings.settings import Settings
 
 LIVE_S = 10.0
 _GAP_S = 0.15
@@ -77,8 +79,15 @@ class LiveFigures(_Record):
 class _Counting(LiveDevices):
     """Counts the samples that pass."""
 
-    def __init__(self, camera: str | None, microphone: str | None, speech_model: Path | None) -> None:
-        super().__init__(camera, microphone, speech_model)
+    def __init__(
+        self,
+        camera: str | None,
+        microphone: str | None,
+        speech_model: Path | None,
+        settings: Settings,
+        tuned: Path | None,
+    ) -> None:
+        super().__init__(camera, microphone, speech_model, settings, tuned)
         self.frames: list[tuple[int, tuple[int, int], float]] = []
         self.sound: list[tuple[int, int, float, int]] = []
         self.faces = 0
@@ -125,7 +134,7 @@ class _Counting(LiveDevices):
 
 def measure_live(
     bundle: Bundle,
-    board: Board,
+    settings: Settings,
     camera: str | None,
     microphone: str | None,
     speech_model: Path | None,
@@ -134,18 +143,24 @@ def measure_live(
     """Run so long from the first reading on, and measure; at the end nothing of it is left.
 
     Args:
+        settings: all but the sources and the model of words, which the caller has looked up.
         camera, microphone, speech_model: as :class:`edge.live.LiveDevices` wants them.
 
     Raises:
         M3erError: a net or the detector cannot be opened. What is wrong with a device stands in the figures.
     """
     readings: list[Reading] = []
-    devices = _Counting(camera, microphone, speech_model)
-    with devices:
-        detector = open_detector()
-        runtime = Runtime(bundle, detector, devices.recogniser, board=board, began_ns=time.monotonic_ns())
+    with ExitStack() as open_things:
+        tuned = None
+        if speech_model is not None and microphone is not None:
+            tuned = open_things.enter_context(tuned_model(speech_model, settings.speech.decoder))
+        devices = _Counting(camera, microphone, speech_model, settings, tuned)
+        open_things.enter_context(devices)
+        open_things.enter_context(on_cores(settings.cores.run))
+        detector = open_detector(None if settings.faces.model is None else Path(settings.faces.model))
+        runtime = Runtime(bundle, detector, devices.recogniser, settings=settings, began_ns=time.monotonic_ns())
         until_ns = runtime.began_ns + round(seconds * 1e9)
-        pace = PaceKeeper(bundle.manifest.hop_s)
+        pace = PaceKeeper(bundle.manifest.hop_s, settings.pace)
         with closing(live_steps(devices, runtime, pace, lambda: time.monotonic_ns() >= until_ns, devices.watch)) as run:
             readings.extend(run)
         measured_s = (time.monotonic_ns() - runtime.began_ns) / 1e9

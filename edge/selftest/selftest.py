@@ -12,22 +12,23 @@ from pathlib import Path
 from rich.console import Console
 
 from edge.bench.record import StepTime
-from edge.board import Board, read_board
-from edge.bundle import DEFAULT, Bundle, open_bundle
+from edge.bundle import Bundle, open_bundle
 from edge.capture.sample import SAMPLE_RATE_HZ
 from edge.doctor.checks import Finding, State, from_error, worst
+from edge.doctor.checks_settings import settings_for_board
 from edge.doctor.doctor import examine, print_lines
 from edge.errors import M3erError
 from edge.heat import read_heat
 from edge.memory import MOST_EVER, resident_mb
-from edge.models.find import best_speech_model
+from edge.models.find import find_speech_model
 from edge.publish.target import check_writable
-from edge.run_live import NONE
 from edge.selftest.apart import Crash, apart
 from edge.selftest.clip import ClipResult, ClipRun, check_clip
 from edge.selftest.live_check import LIVE_S, LiveFigures, measure_live
 from edge.selftest.report import Report, comparisons, heat_figures, observations, program_version, this_board
 from edge.selftest.stored import Result
+from edge.settings.settings import NONE, Settings
+from edge.update.slots import bundle_in_use
 
 _CRASH_DO = "a library is not made for this processor or damaged: make the virtual environment anew"
 _DARK, _FEW_PICTURES_PER_S, _QUIET_DBFS = 15.0, 5.0, -60.0
@@ -39,20 +40,26 @@ _REPORT_DO = "send it back: firmware_configs/physical-boards.md says where"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``m3er-edge selftest``."""
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what was found as JSON, to send back")
-    parser.add_argument("--bundle", type=Path, default=DEFAULT, metavar="DIR", help="trained model (default: shipped)")
-    parser.add_argument("--board", default="", metavar="NAME|FILE", help="profile that chooses the nets' files")
-    parser.add_argument("--camera", default="0", metavar="SOURCE", help="as run takes it (default: %(default)s)")
-    parser.add_argument("--mic", default="default", metavar="SOURCE", help="as run takes it (default: %(default)s)")
+    parser.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="trained model (default: the one installed, else the one shipped)"
+    )
+    parser.add_argument("--board", default="", metavar="NAME|FILE", help="profile to try (default: as a run finds it)")
+    parser.add_argument("--camera", metavar="SOURCE", help="as run takes it (default: as it is set)")
+    parser.add_argument("--mic", metavar="SOURCE", help="as run takes it (default: as it is set)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Look at everything. Exit status 0, or 1 where there is a fault."""
     if args.report is not None:
         check_writable(args.report, "--report")
-    bundle = open_bundle(args.bundle)
-    board = read_board(args.board) if args.board else Board()
+    bundle = open_bundle(args.bundle or bundle_in_use())
+    merged = settings_for_board(args.board)
+    settings = merged.settings_for(bundle)
     console = Console()
-    camera, microphone = (None if source == NONE else source for source in (args.camera, args.mic))
+    camera, microphone = (
+        None if source == NONE else source
+        for source in (args.camera or settings.camera.source, args.mic or settings.microphone.source)
+    )
     before = read_heat()
     found = _Found()
 
@@ -62,13 +69,13 @@ def run(args: argparse.Namespace) -> int:
 
     machine = this_board()
     show([Finding("machine", "ok", f"{machine.machine.name}, {machine.machine.cores} cores, {machine.system}")])
-    show([_doctors(examine(args.bundle, str(best_speech_model()), board=args.board), found)])
+    show([_doctors(examine(bundle.folder, settings.speech.model, settings.faces.model or "", args.board), found)])
     show([_stored(bundle, args.board, found)])
     show([_clip(bundle, args.board, found)])
     show([_steps(bundle, args.board, found)])
     if camera is not None or microphone is not None:
         console.print(f"Look at the camera and talk for {LIVE_S:.0f} s, please …", style="bold")
-        show(_live(bundle, board, camera, microphone, found))
+        show(_live(bundle, settings, camera, microphone, found))
     heat = heat_figures(before, read_heat())
     show([_heat(heat.before_c, heat.after_c, heat.throttled)])
     show([Finding("memory", "ok", f"{resident_mb(MOST_EVER):.0f} MB resident at most")])
@@ -77,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             program=program_version(),
             date=f"{datetime.now(timezone.utc):%Y-%m-%d}",
             board=machine,
-            profile=board.name,
+            profile=merged.board,
             bundle=bundle.id,
             self_test=comparisons(found.results),
             clip=found.clip,
@@ -160,10 +167,13 @@ def _steps(bundle: Bundle, board: str, found: _Found) -> Finding:
     return Finding("step", "ok", f"{whole.cpu_us / 1000:.1f} ms of the processor, every {bundle.manifest.hop_s:g} s")
 
 
-def _live(bundle: Bundle, board: Board, camera: str | None, microphone: str | None, found: _Found) -> list[Finding]:
+def _live(
+    bundle: Bundle, settings: Settings, camera: str | None, microphone: str | None, found: _Found
+) -> list[Finding]:
     """Camera, microphone and words, together."""
     try:
-        live = found.live = measure_live(bundle, board, camera, microphone, best_speech_model())
+        model = None if settings.speech.model == NONE else find_speech_model(settings.speech.model)
+        live = found.live = measure_live(bundle, settings, camera, microphone, model)
     except M3erError as error:
         return [from_error("live", error)]
     due = round(live.seconds / live.hop_s)
