@@ -1,7 +1,6 @@
 """``--record FOLDER``, for developers: what the camera and the microphone gave, as files that ``--input`` plays again.
 
-Nothing else in this program writes a picture or a sound. So it is off unless asked for, and says all the time that it
-is on.
+Nothing else here writes a picture or a sound. So it is off unless asked for, and says all the time that it is on.
 """
 
 import logging
