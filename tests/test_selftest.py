@@ -24,6 +24,8 @@ from edge.selftest.live_check import CameraFigures, LiveFigures, MicrophoneFigur
 from edge.selftest.report import Report, observations
 from tests.made_bundle import replace_file
 from tests.made_media import every, write_media
+from tests.real import microphone
+from tests.real.microphone import VirtualMicrophone
 
 LIVE = LiveFigures(
     seconds=10.0,
@@ -198,3 +200,17 @@ def test_a_camera_that_shows_nothing_is_measured(tmp_path: Path) -> None:
     clip = write_media(tmp_path / "black.mp4", every(0.1, [np.zeros((120, 160, 3), np.uint8)] * 40))
     figures = measure_live(open_bundle(DEFAULT), Board(), str(clip), None, None, seconds=4.0)
     assert figures.camera is not None and figures.camera.brightness < 15 and figures.camera.with_face == 0
+
+
+@pytest.mark.skipif(bool(microphone.missing()), reason=microphone.missing())
+def test_a_real_microphone_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyaudio", reason="PyAudio is not installed: run 'make live'")
+    noise = np.random.default_rng(5).integers(-9_000, 9_000, 16_000, np.int16)
+    with VirtualMicrophone() as heard:
+        for name, value in heard.environment.items():
+            monkeypatch.setenv(name, value)
+        heard.play(noise)
+        figures = measure_live(open_bundle(DEFAULT), Board(), None, "default", None, seconds=6.0).microphone
+    assert figures is not None and figures.samples_per_s == pytest.approx(16_000, rel=0.1)
+    assert figures.level_dbfs == pytest.approx(20 * np.log10(9_000 / 3**0.5 / 32_768), abs=1.0)
+    assert figures.peak_dbfs == pytest.approx(20 * np.log10(9_000 / 32_768), abs=0.2)

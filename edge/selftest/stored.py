@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.board import Board, NetChoice
 from edge.bundle import NETS, Bundle, NetVariant
 from edge.engines.engine import Arrays, Engine, Precision, Provider
 from edge.errors import M3erError
 from edge.nets import chosen, open_variant
 from edge.selftest.method import check_and_proxies, fuse
 from edge.selftest.stored_file import StoredSelfTest, read_stored, variant_name
-from edge.settings.settings import NetChoice, Settings
 
 # What an answer may differ by. Measured with `make test-arm64` (x86-64 without VNNI against Cortex-A53, A72 and A76
-# under qemu, Debian 12 and 13): fp32 1e-6, int8 6e-7 (A76, which has dot products: 6e-4), the method 6e-8,
-# probabilities 3e-7. For comparison: int8 itself is 0.03 to 0.37 from fp32, and products that saturate (see edge.engines.onnx_engine)
-# were 0.02 to 0.73 off.
+# under qemu, Debian 12 and 13): fp32 1e-6, int8 6e-7 (on the A76, which has dot products, 6e-4), the method 6e-8,
+# probabilities 3e-7. For comparison: int8 itself is 0.03 to 0.37 from fp32, and products that saturate (see
+# edge.engines.onnx_engine) were 0.02 to 0.73 off.
 _NET_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "int8": 0.05}
 _PROXY_TOLERANCE = 1e-3
 _PROBABILITY_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "int8": 0.02}
@@ -53,7 +53,7 @@ class Result:
         return f"{self.name} differs by {self.difference:.2g}, at most {self.tolerance:g} is expected"
 
 
-def self_test(bundle: Bundle, board: Settings, every_variant: bool = False) -> list[Result]:
+def self_test(bundle: Bundle, board: Board, every_variant: bool = False) -> list[Result]:
     """Compare this machine's answers with the stored ones.
 
     Args:
@@ -93,7 +93,7 @@ def self_test(bundle: Bundle, board: Settings, every_variant: bool = False) -> l
     return results
 
 
-def check_self_test(bundle: Bundle, board: Settings) -> None:
+def check_self_test(bundle: Bundle, board: Board) -> None:
     """The files that a board runs answer as they must. Raises M3erError: what differs, and by how much."""
     wrong = [str(result) for result in self_test(bundle, board) if not result.passed]
     if wrong:
@@ -103,7 +103,7 @@ def check_self_test(bundle: Bundle, board: Settings) -> None:
         )
 
 
-def _choices(bundle: Bundle, board: Settings, every_variant: bool) -> Iterator[tuple[NetVariant, NetChoice]]:
+def _choices(bundle: Bundle, board: Board, every_variant: bool) -> Iterator[tuple[NetVariant, NetChoice]]:
     for name in NETS:
         wanted, choice = chosen(bundle, name, board)
         yield wanted, choice
