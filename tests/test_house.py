@@ -16,6 +16,10 @@ MAY_IMPORT = {
     "edge/engines": {"edge.errors", "edge.engines", "edge.quiet"},
     "edge/m3er": {"edge.reading", "edge.m3er", "edge.engines.engine"},
     "edge/publish": {"edge.errors", "edge.reading", "edge.publish"},
+    "edge/update": {
+        *("edge.errors", "edge.bundle", "edge.method", "edge.m3er.check", "edge.reading", "edge.runtime"),
+        *("edge.selftest", "edge.settings", "edge.update"),
+    },
 }
 
 

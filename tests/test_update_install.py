@@ -262,8 +262,8 @@ def test_everybody_may_read_it_whatever_the_installers_umask(
         put_in(releases[1], slots, maker.keys)
     finally:
         os.umask(before)
-    for path in slots.folder.rglob("*"):
-        if not path.is_symlink() and path.name != "lock":
+    for path in (slots.state, slots.folder, *slots.folder.rglob("*")):
+        if not path.is_symlink():
             assert stat.S_IMODE(path.stat().st_mode) == (0o755 if path.is_dir() else 0o644), path
 
 
@@ -396,7 +396,9 @@ from edge.update.live_bundle import LiveBundle
 from edge.update.slots import Slots
 from edge.update.standing import give_up, in_use
 slots = Slots(Path(sys.argv[1]))
-print(LiveBundle(slots, no_settings).method.bundle.folder)
+live = LiveBundle(slots, lambda bundle: Settings())
+live.close()
+print(live.method.bundle.folder)
 give_up(slots, in_use(slots, slots.current()), "as the service's user")
 try:
     (slots.slots / "a" / "release.json").write_text("")

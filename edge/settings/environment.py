@@ -35,6 +35,7 @@ _NO_SETTINGS = (
     "M3ER_MQTT_PASSWORD",
     "M3ER_MQTT_PASSWORD_FILE",
     "M3ER_MQTT_CA",
+    "M3ER_KEYS",
 )
 """Others that the program reads; some are secrets, which are no settings and never shown."""
 

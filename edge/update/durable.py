@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 _PART = ".part"
@@ -17,10 +18,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def make_folder(folder: Path) -> None:
-    """A folder that everybody may read, whatever our umask; there may be one already."""
-    folder.mkdir(exist_ok=True)
-    folder.chmod(0o755)
+def make_folder(folder: Path, owner: tuple[int, int] | None = None) -> None:
+    """A folder that everybody may read, whatever our umask; there may be one already, but no link.
+
+    Args:
+        owner: user and group that it shall have, which takes root; None: who makes it.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir()
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(descriptor, 0o755)
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+    finally:
+        os.close(descriptor)
 
 
 def write_new(path: Path, pieces: Iterable[bytes]) -> None:

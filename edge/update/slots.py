@@ -155,16 +155,17 @@ class Slots:
             OSError: they cannot be made.
         """
         if not self.state.exists():
-            self.state.mkdir(parents=True)
+            self.state.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.state)
             sync_folder(self.state.parent)
         for folder in (self.folder, self.slots):
             if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
                 raise M3erError(f"{folder}: not a folder; remove it, or name another place with STATE_DIRECTORY")
-        owner = self.state.stat()
-        if not self.folder.exists():
-            make_folder(self.folder)
         if os.geteuid() == 0:
-            os.chown(self.folder, owner.st_uid, owner.st_gid)
+            owner = self.state.stat()
+            make_folder(self.folder, (owner.st_uid, owner.st_gid))
+        elif not self.folder.exists():
+            make_folder(self.folder)
         make_folder(self.slots)
         sync_folder(self.folder)
         sync_folder(self.state)
@@ -175,6 +176,8 @@ def locked(path: Path, timeout_s: float) -> Iterator[None]:
     """One process at a time; the kernel frees what a killed one held. Raises M3erError after the timeout, OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     try:
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            os.fchmod(descriptor, 0o644)  # whatever our umask: the service must be able to lock it
         until_s = time.monotonic() + timeout_s
         while True:
             try:

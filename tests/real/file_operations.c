@@ -137,8 +137,9 @@ int fchmod(int file, mode_t mode) {
     return real(file, mode);
 }
 
-int chown(const char *path, uid_t user, gid_t group) {
-    REAL(int, "chown", const char *, uid_t, gid_t);
-    tell("chown", path, "", 0);
-    return real(path, user, group);
+int fchown(int file, uid_t user, gid_t group) {
+    REAL(int, "fchown", int, uid_t, gid_t);
+    char path[4096];
+    if (before && !inside) tell("chown", path_of(file, path, sizeof path), "", 0);
+    return real(file, user, group);
 }
