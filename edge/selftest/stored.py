@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.board import Board, NetChoice
 from edge.bundle import NETS, Bundle, NetVariant
 from edge.engines.engine import Arrays, Engine, Precision, Provider
 from edge.errors import M3erError
 from edge.nets import chosen, open_variant
 from edge.selftest.method import check_and_proxies, fuse
 from edge.selftest.stored_file import StoredSelfTest, read_stored, variant_name
+from edge.settings.settings import NetChoice, Settings
 
 # What an answer may differ by. Measured with `make test-arm64` (x86-64 without VNNI against Cortex-A53, A72 and A76
 # under qemu, Debian 12 and 13): fp32 1e-6, int8 6e-7 (on the A76, which has dot products, 6e-4), the method 6e-8,
@@ -53,11 +53,11 @@ class Result:
         return f"{self.name} differs by {self.difference:.2g}, at most {self.tolerance:g} is expected"
 
 
-def self_test(bundle: Bundle, board: Board, every_variant: bool = False) -> list[Result]:
+def self_test(bundle: Bundle, settings: Settings, every_variant: bool = False) -> list[Result]:
     """Compare this machine's answers with the stored ones.
 
     Args:
-        board: chooses the file of each net, its threads and provider.
+        settings: which file each net runs, with which threads and provider.
         every_variant: all files of each net, those that the board does not choose on the CPU.
 
     Raises:
@@ -66,7 +66,7 @@ def self_test(bundle: Bundle, board: Board, every_variant: bool = False) -> list
     stored = read_stored(bundle)
     results: list[Result] = []
     fusions: dict[str, tuple[Engine, Precision, Provider]] = {}
-    for variant, choice in _choices(bundle, board, every_variant):
+    for variant, choice in _choices(bundle, settings, every_variant):
         name = variant_name(variant)
         tolerance = _tolerance(_NET_TOLERANCE, variant.precision, choice.provider)
         try:
@@ -93,9 +93,9 @@ def self_test(bundle: Bundle, board: Board, every_variant: bool = False) -> list
     return results
 
 
-def check_self_test(bundle: Bundle, board: Board) -> None:
+def check_self_test(bundle: Bundle, settings: Settings) -> None:
     """The files that a board runs answer as they must. Raises M3erError: what differs, and by how much."""
-    wrong = [str(result) for result in self_test(bundle, board) if not result.passed]
+    wrong = [str(result) for result in self_test(bundle, settings) if not result.passed]
     if wrong:
         raise M3erError(
             f"{bundle.folder}: fails its self-test: {'; '.join(wrong)}. Choose another engine or precision with "
@@ -103,9 +103,9 @@ def check_self_test(bundle: Bundle, board: Board) -> None:
         )
 
 
-def _choices(bundle: Bundle, board: Board, every_variant: bool) -> Iterator[tuple[NetVariant, NetChoice]]:
+def _choices(bundle: Bundle, settings: Settings, every_variant: bool) -> Iterator[tuple[NetVariant, NetChoice]]:
     for name in NETS:
-        wanted, choice = chosen(bundle, name, board)
+        wanted, choice = chosen(bundle, name, settings)
         yield wanted, choice
         for variant in bundle.variants(name) if every_variant else []:
             if variant != wanted:
