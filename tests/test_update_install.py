@@ -21,6 +21,7 @@ from edge.cli import main
 from edge.errors import M3erError
 from edge.settings.settings import NetChoice, Settings
 from edge.update.install import install, verify, verify_slot
+from edge.update.listing import print_list
 from edge.update.rollback import roll_back
 from edge.update.slots import Slots, bundle_in_use
 from edge.update.standing import confirm, in_use
@@ -307,6 +308,25 @@ def test_there_is_no_way_back_to_a_damaged_bundle(slots: Slots, maker: Maker, re
 
 
 # --- the commands
+
+
+def test_the_list_says_where_each_stands(
+    slots: Slots, maker: Maker, releases: dict[int, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def states() -> list[str]:
+        print_list(slots)
+        return [line.partition("Z  ")[2] or line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]]
+
+    assert states() == ["shipped"]
+    put_in(releases[1], slots, maker.keys)
+    put_in(releases[2], slots, maker.keys)
+    trial = "current, on trial, started 0 of 3 times"
+    assert states() == ["not in use", trial, "shipped"], "what has not proved itself is nothing to go back to"
+    trust(slots)
+    put_in(releases[3], slots, maker.keys)
+    assert states() == [trial, "previous", "shipped"]
+    roll_back(slots, no_settings)
+    assert states() == ["failed: rolled back by hand", "current", "shipped"]
 
 
 def test_the_commands_from_the_key_to_the_device(

@@ -30,5 +30,5 @@ def _states(slots: Slots, slot: SlotName) -> list[str]:
     elif trial is not None and trial.slot == slot == current:
         states.append(f"on trial, started {trial.starts} of {MOST_STARTS} times")
     elif slot != current:
-        states.append("previous" if slot == slots.trusted() or current is not None else "not in use")
+        states.append("previous" if current is not None and slots.before(current) == slot else "not in use")
     return states
