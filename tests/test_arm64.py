@@ -4,6 +4,7 @@ The first run unpacks a Debian and fetches wheels (about two minutes and a mirro
 """
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,17 @@ def test_a_userland_is_offline_another_machine_and_leaves_nothing(bookworm: User
 @emulated
 def test_what_hangs_is_killed(bookworm: Userland, tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
-        bookworm.run(["/bin/sleep", "1000"], next(iter(CORES)), tmp_path, timeout_s=2)
+        bookworm.run(["/bin/sleep", "987654"], next(iter(CORES)), tmp_path, timeout_s=5)
+    until_s = time.monotonic() + 20
+    while _runs("987654") and time.monotonic() < until_s:
+        time.sleep(0.1)
+    assert not _runs("987654")
+
+
+def _runs(word: str) -> bool:
+    """Whether a process has this word on its command line."""
+    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return any(word in line for line in found.splitlines())
 
 
 def test_a_package_for_something_else_is_refused(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_all_is_well_where_the_bundle_was_made(report: Path) -> None:
     assert found.self_test and all(one.passed for one in found.self_test)
     assert found.clip is not None and found.clip.passed and found.clip.readings == len(read_expected().readings)
     assert "whole step" in {step.part for step in found.steps}
-    assert {"machine", "doctor", "self-test", "sample clip", "step", "heat", "memory"} <= {
+    assert {"machine", "doctor", "self-test", "sample clip", "step cost", "heat", "memory"} <= {
         f.name for f in found.findings
     }
     assert found.live is None and found.resident_mb > 10

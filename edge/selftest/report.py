@@ -29,7 +29,8 @@ _LIBRARIES = (
 )
 _SPEAK = (
     *("python", "heat", "governor", "memory", "nets", "onnxruntime", "litert", "face detector", "speech model"),
-    *("provider", "shared memory", "open files", "self-test", "sample clip", "step"),
+    *("provider", "shared memory", "open files", "self-test", "sample clip", "step cost"),
+    *("steps", "camera", "microphone", "words"),
 )
 """Findings whose words are in the report; of others only the state: devices bear serial numbers, paths bear names."""
 

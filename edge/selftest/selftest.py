@@ -4,7 +4,6 @@ The doctor says what to do about what does not work; this says what came out, fo
 """
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -60,25 +59,27 @@ def run(args: argparse.Namespace) -> int:
         None if source == NONE else source
         for source in (args.camera or settings.camera.source, args.mic or settings.microphone.source)
     )
-    before = read_heat()
-    found = _Found()
-
-    def show(findings: Sequence[Finding]) -> None:
-        found.findings += findings
-        print_lines(findings, console)
-
-    machine = this_board()
-    show([Finding("machine", "ok", f"{machine.machine.name}, {machine.machine.cores} cores, {machine.system}")])
-    show([_doctors(examine(bundle.folder, settings.speech.model, settings.faces.model or "", args.board), found)])
-    show([_stored(bundle, args.board, found)])
-    show([_clip(bundle, args.board, found)])
-    show([_steps(bundle, args.board, found)])
+    before, machine, found = read_heat(), this_board(), _Found()
+    found.findings.append(
+        Finding("machine", "ok", f"{machine.machine.name}, {machine.machine.cores} cores, {machine.system}")
+    )
+    with console.status("asking cameras, microphones and models …") as status:
+        found.findings.append(
+            _doctors(examine(bundle.folder, settings.speech.model, settings.faces.model or "", args.board), found)
+        )
+        status.update("comparing every file of the bundle …")
+        found.findings.append(_stored(bundle, args.board, found))
+        status.update("running the sample clip …")
+        found.findings.append(_clip(bundle, args.board, found))
+        status.update("timing a step …")
+        found.findings.append(_steps(bundle, args.board, found))
     if camera is not None or microphone is not None:
         console.print(f"Look at the camera and talk for {LIVE_S:.0f} s, please …", style="bold")
-        show(_live(bundle, settings, camera, microphone, found))
+        found.findings += _live(bundle, settings, camera, microphone, found)
     heat = heat_figures(before, read_heat())
-    show([_heat(heat.before_c, heat.after_c, heat.throttled)])
-    show([Finding("memory", "ok", f"{resident_mb(MOST_EVER):.0f} MB resident at most")])
+    found.findings.append(_heat(heat.before_c, heat.after_c, heat.throttled))
+    found.findings.append(Finding("memory", "ok", f"{resident_mb(MOST_EVER):.0f} MB resident at most"))
+    print_lines(found.findings, console)
     if args.report is not None:
         report = Report(
             program=program_version(),
@@ -160,11 +161,13 @@ def _steps(bundle: Bundle, board: str, found: _Found) -> Finding:
     try:
         found.steps = [StepTime.model_validate(values) for values in apart("steps", bundle.folder, board)]
     except Crash as crash:
-        return Finding("step", "fault", str(crash), _CRASH_DO)
+        return Finding("step cost", "fault", str(crash), _CRASH_DO)
     except M3erError as error:
-        return from_error("step", error)
+        return from_error("step cost", error)
     whole = next(step for step in found.steps if step.part == "whole step")
-    return Finding("step", "ok", f"{whole.cpu_us / 1000:.1f} ms of the processor, every {bundle.manifest.hop_s:g} s")
+    return Finding(
+        "step cost", "ok", f"{whole.cpu_us / 1000:.1f} ms of the processor, every {bundle.manifest.hop_s:g} s"
+    )
 
 
 def _live(

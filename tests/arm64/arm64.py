@@ -200,6 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for core in args.cores:
                 print(f"{userland.suite}, {core} …", file=sys.stderr, flush=True)
                 report.outcomes += [*try_self_test(userland, core), try_clip(userland, core)]
+                _write(report, args.out)
             report.outcomes += [try_live(userland, args.cores[0]), try_doctor(userland, args.cores[0])]
             _write(report, args.out)
     print_table(report)

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.real.child import dies_with_parent
+
 ROOT = Path(__file__).parent.parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "m3er-edge-tests" / "arm64"
 _ENTER = Path(__file__).parent / "enter.sh"
@@ -98,8 +100,10 @@ class Userland:
             layers = ":".join(map(str, self.layers))
             enter = [str(_ENTER), str(work / "root"), layers, str(work / "cpuinfo"), str(out)]
             stop = ["/usr/bin/timeout", "--preserve-status", f"{stop_after_s:g}"] if stop_after_s is not None else []
+            # SIGKILL all the way down: unshare itself heeds no SIGTERM, and emulated programs may run for an hour.
+            apart = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child=KILL"]
             return subprocess.run(
-                ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", *enter, *stop, *command],
+                dies_with_parent([*apart, *enter, *stop, *command]),
                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "QEMU_CPU": core, **self.environment},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
