@@ -44,7 +44,7 @@ if [ -n "$nvidia" ]; then
     "$@" "$nvidia"
 fi
 "$@" --requirement /run/m3er-edge-wheels.txt
-"$@" --no-build-isolation pyaudio
+"$@" pyaudio
 "$@" m3er-edge
 if [ -n "$dry" ] || ! $program/bin/python3 -c 'import cv2' 2> /dev/null; then
     echo "# no OpenCV of JetPack here (sudo apt install nvidia-jetpack brings it): PyPI's serves, without CSI cameras"
