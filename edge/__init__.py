@@ -1,5 +1,11 @@
 """M3ER on the edge: how the person in front of a robot seems to feel. In Python: ``from edge import Sensor``."""
 
+import os
+
+# Before anything imports onnxruntime: from 1.32 on its import writes an ID of this device into the user's home, and the
+# library holds the address of a server for more. Whoever wants that sets it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 TYPE_CHECKING = False  # type checkers take it for true; importing typing would cost each command its time
 if TYPE_CHECKING:
     from edge.errors import M3erError

@@ -172,3 +172,11 @@ def test_each_way_out_is_noticed(tmp_path: Path, code: str, noticed: str) -> Non
     subprocess.run(command, check=True, capture_output=True, cwd=tmp_path, env=environment)
     found = ways_out(read_trace(tmp_path), tmp_path / "readings.jsonl")
     assert (found == []) if not noticed else any(re.search(noticed, line) for line in found), found
+
+
+def test_an_engine_does_not_tell_of_this_device(tmp_path: Path) -> None:
+    """onnxruntime 1.32 writes an ID and a data base for its telemetry when it is imported, unless it is told not to."""
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    asked = [sys.executable, "-c", "import edge.engines.onnx_engine"]
+    subprocess.run(asked, env={**environment, "HOME": str(tmp_path)}, check=True, timeout=60)
+    assert not list(tmp_path.rglob("*"))
