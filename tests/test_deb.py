@@ -63,8 +63,8 @@ def fresh() -> Iterator[Debian]:
 
 
 def give(machine: Debian, kit: Path) -> None:
-    """Copy a kit to /root/kit."""
-    subprocess.run(["cp", "-R", kit, machine.root / "root" / "kit"], check=True)
+    """Copy a kit to /srv/kit."""
+    subprocess.run(["cp", "-R", kit, machine.root / "srv" / "kit"], check=True)
 
 
 def test_package_holds_the_devices_half_alone_and_nothing_of_this_machine(deb: Path, tmp_path: Path) -> None:
@@ -94,12 +94,12 @@ def test_kit_installs_without_network_runs_the_clip_and_leaves_nothing_behind(ki
     give(fresh, kit)
     fresh.run("mkdir -p /var/lib/private")  # systemd's, on a machine that has booted
     before = fresh.files()
-    fresh.run("/root/kit/install.sh")
-    (fresh.root / "root" / "clip.mp4").write_bytes(CLIP.read_bytes())
+    fresh.run("/srv/kit/install.sh")
+    (fresh.root / "srv" / "clip.mp4").write_bytes(CLIP.read_bytes())
     # What a user has set for other programs must not matter.
-    fresh.run("mkdir -p /root/other && echo 'raise SystemExit(7)' > /root/other/numpy.py")
-    fresh.run("cd /root/other && PYTHONPATH=. m3er-edge run --input /root/clip.mp4 --jsonl /root/r.jsonl")
-    readings = read_readings(fresh.root / "root" / "r.jsonl")
+    fresh.run("mkdir -p /srv/other && echo 'raise SystemExit(7)' > /srv/other/numpy.py")
+    fresh.run("cd /srv/other && PYTHONPATH=. m3er-edge run --input /srv/clip.mp4 --jsonl /srv/r.jsonl")
+    readings = read_readings(fresh.root / "srv" / "r.jsonl")
     assert len(readings) == 75
     for name in ("face", "speech", "text"):
         assert sum(reading.modalities[name].state == "live" for reading in readings) > 20, name
@@ -115,9 +115,9 @@ def test_kit_installs_without_network_runs_the_clip_and_leaves_nothing_behind(ki
     )
     assert not (fresh.root / "opt" / "m3er-edge").exists()
     assert (fresh.root / "etc" / "m3er-edge.toml").read_text(encoding="utf-8").endswith("# mine\n")
-    others = fresh.run("for deb in /root/kit/debs/*.deb; do dpkg-deb -f $deb Package; done").stdout
+    others = fresh.run("for deb in /srv/kit/debs/*.deb; do dpkg-deb -f $deb Package; done").stdout
     fresh.run(f"dpkg --purge {' '.join(others.split())}")
-    fresh.run("rm -rf /root/r.jsonl /root/clip.mp4 /root/other /root/.cache")
+    fresh.run("rm -rf /srv/r.jsonl /srv/clip.mp4 /srv/other /srv/.cache")
     left = {path for path in fresh.files() - before if not path.startswith(("etc/alternatives", "var/cache"))}
     assert left == set()
     assert before - fresh.files() == set()
@@ -136,8 +136,8 @@ def test_damaged_or_foreign_kit_is_refused_before_anything_is_written(
     kit: Path, fresh: Debian, harm: str, said: str
 ) -> None:
     give(fresh, kit)
-    fresh.run(f"cd /root/kit && {harm}")
-    done = fresh.run("/root/kit/install.sh", check=False)
+    fresh.run(f"cd /srv/kit && {harm}")
+    done = fresh.run("/srv/kit/install.sh", check=False)
     assert done.returncode == 2
     assert said in done.stdout
     assert not (fresh.root / "opt" / "m3er-edge").exists()
@@ -162,29 +162,29 @@ def test_jetson_installer_says_what_it_would_do(tmp_path: Path) -> None:
 
 def test_cloud_init_finds_nothing_wrong_with_our_user_data(fresh: Debian) -> None:
     write_user_data(fresh)
-    said = fresh.run("cloud-init schema --config-file /root/user-data").stdout
+    said = fresh.run("cloud-init schema --config-file /srv/user-data").stdout
     assert "Valid" in said
-    (fresh.root / "root/user-data").write_text("#cloud-config\nhostname: [robot]\n", encoding="utf-8")
-    assert fresh.run("cloud-init schema --config-file /root/user-data", check=False).returncode != 0
+    (fresh.root / "srv/user-data").write_text("#cloud-config\nhostname: [robot]\n", encoding="utf-8")
+    assert fresh.run("cloud-init schema --config-file /srv/user-data", check=False).returncode != 0
 
 
 def write_user_data(machine: Debian) -> None:
     text = (ROOT / "firmware_configs/cloud-init/user-data").read_text(encoding="utf-8")
-    (machine.root / "root" / "user-data").write_text(text, encoding="utf-8")
+    (machine.root / "srv" / "user-data").write_text(text, encoding="utf-8")
 
 
 @long
 def test_first_boot_installs_the_kit_from_the_boot_partition(kit: Path, fresh: Debian) -> None:
     """The script is the one that cloud-init writes from runcmd, and runs late in the first boot."""
     write_user_data(fresh)
-    writes = "import yaml, sys; from cloudinit.util import shellify; c = yaml.safe_load(open('/root/user-data'))"
-    fresh.run(f"python3 -c \"{writes}; open('/root/runcmd', 'w').write(shellify(c['runcmd']))\"")
-    done = fresh.run("mkdir -p /boot/firmware; sh /root/runcmd", check=False)
+    writes = "import yaml, sys; from cloudinit.util import shellify; c = yaml.safe_load(open('/srv/user-data'))"
+    fresh.run(f"python3 -c \"{writes}; open('/srv/runcmd', 'w').write(shellify(c['runcmd']))\"")
+    done = fresh.run("mkdir -p /boot/firmware; sh /srv/runcmd", check=False)
     assert done.returncode == 1
     assert "copy one there" in done.stdout
     with tarfile.open(fresh.root / "boot/firmware" / f"{kit.name}.tar", "w") as tar:
         tar.add(kit, kit.name)
-    fresh.run("sh /root/runcmd")
+    fresh.run("sh /srv/runcmd")
     assert "0.1.0" in fresh.run("dpkg-query -W m3er-edge").stdout
     assert list((fresh.root / "var/tmp").iterdir()) == []
 
@@ -197,11 +197,11 @@ def test_same_commit_gives_the_same_bytes(deb: Path, tmp_path: Path) -> None:
 @long
 def test_upgrade_keeps_the_settings_and_what_the_operator_disabled(kit: Path, deb: Path, fresh: Debian) -> None:
     give(fresh, kit)
-    fresh.run("/root/kit/install.sh")
-    fresh.run("echo '# mine' >> /etc/m3er-edge.toml; deb-systemd-helper disable m3er-edge.service; rm -r /root/kit")
-    (fresh.root / "root" / deb.name).write_bytes(deb.read_bytes())
+    fresh.run("/srv/kit/install.sh")
+    fresh.run("echo '# mine' >> /etc/m3er-edge.toml; deb-systemd-helper disable m3er-edge.service; rm -r /srv/kit")
+    (fresh.root / "srv" / deb.name).write_bytes(deb.read_bytes())
     fresh.run(
-        f"cd /root && dpkg-deb -R {deb.name} tree && sed -i 's/^Version: .*/Version: 0.1.1~deb12/' tree/DEBIAN/control"
+        f"cd /srv && dpkg-deb -R {deb.name} tree && sed -i 's/^Version: .*/Version: 0.1.1~deb12/' tree/DEBIAN/control"
         " && echo '# the new default' > tree/etc/m3er-edge.toml"
         " && rm tree/opt/m3er-edge/lib/python3.11/site-packages/pylab.py"
         " && dpkg-deb -Znone -b tree new.deb && dpkg -i --force-confold new.deb"
