@@ -17,7 +17,7 @@ KIT_SUITE = $(if $(filter raspberry-pi-%,$(BOARD)),$(if $(filter file,$(origin S
 LIVE_PACKAGES   := portaudio19-dev gcc python3-dev
 TEST_PACKAGES   := espeak-ng mosquitto mosquitto-clients chromium pulseaudio pulseaudio-utils libasound2-plugins libasound2-dev \
                    python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly \
-                   systemd udev iproute2 strace
+                   systemd udev iproute2 strace mmdebstrap shellcheck zstd
 ARM64_PACKAGES  := qemu-user-static mmdebstrap binfmt-support
 SYSTEM_PACKAGES := python3-venv $(LIVE_PACKAGES) $(TEST_PACKAGES) $(ARM64_PACKAGES)
 
@@ -77,7 +77,7 @@ $(VENV)/.device: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "m3er-edge needs Python 3.10 to 3.13; name one: make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
 	@$(call need,$(PYTHON) -c 'import ensurepip' 2>/dev/null,python3-venv)
-	$(PYTHON) -m venv $(SITE) $(VENV)
+	$(PYTHON) -m venv $(SYSTEM_SITE) $(VENV)
 	$(PIP) --editable .
 	@touch $@
 
@@ -94,7 +94,7 @@ $(VENV)/.everything: $(VENV)/.live
 	@touch $@
 
 # What the tests' microphones and cameras are made of.
-TEST_DEVICES = for name in pulseaudio pactl chromium mosquitto_sub systemctl udevadm strace ip; do command -v $$name >/dev/null || exit 1; done; \
+TEST_DEVICES = for name in pulseaudio pactl chromium mosquitto_sub systemctl udevadm strace ip mmdebstrap shellcheck zstd; do command -v $$name >/dev/null || exit 1; done; \
 	[ -x /usr/sbin/mosquitto ] && [ -e /usr/include/alsa/asoundlib.h ] && \
 	/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null
 
@@ -103,7 +103,7 @@ ARM64_PROGRAMS = for name in qemu-aarch64-static mmdebstrap; do command -v $$nam
 	[ -x /usr/sbin/update-binfmts ]
 
 # A Raspberry Pi's picamera2 comes from apt, to match its libcamera: where it is, the environment sees it.
-SITE = $(shell $(PYTHON) -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("picamera2"))' && echo --system-site-packages)
+SYSTEM_SITE = $(shell $(PYTHON) -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("picamera2"))' && echo --system-site-packages)
 
 PYTHON_H = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
 
