@@ -32,9 +32,9 @@ run: $(VENV)/.device  ## run the sample clip: readings in out/readings.jsonl, a 
 test: lint  ## set up the rest and run all tests
 	$(BIN)/python -m pytest
 
-test-arm64: $(VENV)/.everything  ## the boards' processors, emulated: sample clip and self-test as on x86 (root; DEB=… packages)
+test-arm64: $(VENV)/.everything  ## the boards' processors, emulated: sample clip and self-test as on x86 (root; DEB=… CORES=…)
 	@$(call need,$(ARM64_PROGRAMS),$(ARM64_PACKAGES))
-	$(BIN)/python -m tests.arm64.arm64 --out out/arm64.json $(if $(DEB),--deb $(DEB))
+	$(BIN)/python -m tests.arm64.arm64 --out out/arm64.json $(if $(DEB),--deb $(DEB)) $(if $(CORES),--cores $(CORES))
 
 lint: $(VENV)/.everything
 	$(BIN)/ruff check .
