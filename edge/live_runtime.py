@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from edge.bundle import Bundle
+from edge.bundle import Bundle, open_bundle
 from edge.cores import on_cores
 from edge.live import LiveDevices, Watch, live_steps
 from edge.m3er.check import Rule
@@ -17,8 +17,10 @@ from edge.perceive.decoder import tuned_model
 from edge.perceive.face_detector import open_detector
 from edge.reading import Reading
 from edge.runtime import Runtime
+from edge.settings.layers import Merged
 from edge.settings.settings import Settings
 from edge.update.live_bundle import LiveBundle
+from edge.update.slots import Slots, state_folder
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,24 @@ class LiveRuntime:
         """One every hop, as :func:`edge.live.live_steps` makes them, at a pace that this machine can keep."""
         step = None if self.live_bundle is None else partial(self.live_bundle.step, self.runtime)
         return live_steps(self.devices, self.runtime, self.pace, stop, watch, step)
+
+
+def bundle_for_run(named: Path | None, merged: Merged, rule: Rule = "full") -> tuple[Bundle, LiveBundle | None]:
+    """The bundle that is named, as it is; or else the installed one, and what keeps it up to date.
+
+    Args:
+        named: its folder.
+        merged: the settings; the nets' threads keep to the run's cores.
+        rule: the modality check's evidence.
+
+    Raises:
+        M3erError: it cannot be opened.
+    """
+    if named is not None:
+        return open_bundle(named), None
+    with on_cores(merged.settings.cores.run):
+        live_bundle = LiveBundle(Slots(state_folder()), merged.settings_for, rule)
+    return live_bundle.method.bundle, live_bundle
 
 
 @contextmanager

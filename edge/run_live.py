@@ -11,9 +11,8 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from edge.bundle import open_bundle
 from edge.health import ServiceManager
-from edge.live_runtime import LiveRuntime, open_live
+from edge.live_runtime import LiveRuntime, bundle_for_run, open_live
 from edge.log import LogThread
 from edge.memory import MOST_EVER, resident_mb
 from edge.models.find import find_speech_model
@@ -27,8 +26,6 @@ from edge.runtime import Runtime
 from edge.settings.layers import Merged
 from edge.settings.problems import hidden
 from edge.settings.settings import NONE
-from edge.update.live_bundle import LiveBundle
-from edge.update.slots import Slots, state_folder
 from edge.worker import forbid_core_files, name_process
 
 _TIMELINE_READINGS = 2400
@@ -49,10 +46,7 @@ def run_live(args: argparse.Namespace, merged: Merged) -> int:
     manager = ServiceManager()
     kept: deque[Reading] = deque(maxlen=_TIMELINE_READINGS if args.timeline is not None else 1)
     with ExitStack() as open_things:
-        live_bundle = (
-            LiveBundle(Slots(state_folder()), merged.settings_for, args.check) if args.bundle is None else None
-        )
-        bundle = open_bundle(args.bundle) if live_bundle is None else live_bundle.method.bundle
+        bundle, live_bundle = bundle_for_run(args.bundle, merged, args.check)
         settings = merged.settings_for(bundle)
         model = None if settings.speech.model == NONE else find_speech_model(settings.speech.model)
         camera = None if settings.camera.source == NONE else settings.camera.source

@@ -9,16 +9,13 @@ from collections import deque
 from concurrent.futures import Future
 from pathlib import Path
 
-from edge.bundle import open_bundle
 from edge.cores import check_cores
-from edge.live_runtime import open_live
+from edge.live_runtime import bundle_for_run, open_live
 from edge.models import BEST
 from edge.models.find import find_speech_model
 from edge.reading import Reading
 from edge.settings.layers import Layer, merge_settings
 from edge.settings.settings import NONE
-from edge.update.live_bundle import LiveBundle
-from edge.update.slots import Slots, state_folder
 
 _MOST_WAITING = 10
 """Readings that wait for a slow loop: five seconds at the usual pace."""
@@ -236,12 +233,7 @@ class Sensor:
             _log.warning("%s", warning)
         asked = merged.settings.speech.model if self._speech_model == BEST else self._speech_model
         model = None if asked is None or asked == NONE else find_speech_model(str(asked))
-        live_bundle: LiveBundle | None = None
-        if self._bundle is None:
-            live_bundle = LiveBundle(Slots(state_folder()), merged.settings_for)
-            bundle = live_bundle.method.bundle
-        else:
-            bundle = open_bundle(Path(self._bundle))
+        bundle, live_bundle = bundle_for_run(None if self._bundle is None else Path(self._bundle), merged)
         settings = merged.settings_for(bundle)
         with open_live(live_bundle or bundle, settings, self._camera, self._microphone, model) as live:
             self._opened.set_result(None)

@@ -1,6 +1,6 @@
 """The Debian package and the offline kit, built, and installed into a fresh Debian that has no network.
 
-``M3ER_LONG_TESTS=1`` adds a second build, an upgrade, the service under systemd and the cloud-init script.
+``LONG_TESTS=1`` adds a second build, an upgrade, the service under systemd and the cloud-init script.
 """
 
 import os
@@ -20,7 +20,7 @@ from tests.real.systemd import SystemdMachine
 PACKAGE = ROOT / "firmware_configs" / "package"
 CLIP = ROOT / "edge" / "samples" / "clip.mp4"
 _BUILD_S = 900.0
-long = pytest.mark.skipif(not os.environ.get("M3ER_LONG_TESTS"), reason="takes minutes: M3ER_LONG_TESTS=1")
+long = pytest.mark.skipif(not os.environ.get("LONG_TESTS"), reason="takes minutes: LONG_TESTS=1")
 pytestmark = pytest.mark.skipif(bool(debian.missing()), reason=debian.missing() or "-")
 
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +21,13 @@ import numpy as np
 import psutil
 import pytest
 
+from edge.bundle import DEFAULT, NETS
 from edge.capture.media_file import MediaFile
 from edge.capture.sample import AudioBlock
 from edge.models import VOSK_TINY_EN
 from edge.publish.json_lines import read_readings
+from edge.update.slots import Slots
+from tests.made_release import Maker, put_in
 from tests.real import alsa_microphone, trace
 from tests.real.alsa_microphone import FifoMicrophone
 from tests.real.trace import Trace, read_trace, traced
@@ -39,11 +43,19 @@ LONGEST_WORD = 120
 """Pictures and sound may also be written as text; a reading's longest word is the bundle's checksum."""
 
 
-def ways_out(seen: Trace, readings: Path) -> list[str]:
-    """What a run did and must not do, a line each."""
+def ways_out(seen: Trace, readings: Path, *allowed: str) -> list[str]:
+    """What a run did and must not do, a line each.
+
+    Args:
+        readings: the file that it was told to write.
+        allowed: patterns of paths that it may open for writing, make or rename besides; no picture goes there either.
+    """
     found = [call for family, call in seen.sockets if family != "AF_UNIX"]
-    found += [f"opened for writing: {path}" for path in seen.opened if path != str(readings) and not _harmless(path)]
-    found += [call for call in seen.made if "/dev/shm/jack_db-" not in call]
+    fits = [re.compile(pattern) for pattern in allowed]
+    opened = [path for path in seen.opened if not _within([path], fits)]
+    found += [f"opened for writing: {path}" for path in opened if path != str(readings) and not _harmless(path)]
+    made = [call for call in seen.made if not _within(_names(call), fits)]
+    found += [call for call in made if "/dev/shm/jack_db-" not in call]
     found += seen.unseen
     for place, data in seen.written.items():
         found += [f"{mark!r} to {place}" for mark in MAGIC if mark in data]
@@ -63,12 +75,29 @@ def _no_readings(data: bytes) -> list[str]:
     return found
 
 
+def _within(paths: list[str], allowed: list[re.Pattern[str]]) -> bool:
+    return bool(paths) and all(any(pattern.fullmatch(path) for pattern in allowed) for path in paths)
+
+
+def _names(call: str) -> list[str]:
+    """Of the files and folders that a call makes or changes; of a link, not what it leads to."""
+    name, _, arguments = call.partition("(")
+    paths = re.findall(r'"(.*?)"', arguments)
+    return paths[1:] if name.startswith("symlink") else paths
+
+
 def _harmless(path: str) -> bool:
     return bool(NOWHERE.match(path) or JACK.fullmatch(path))
 
 
-def watch(folder: Path, *options: str) -> Trace:
-    """A live run with everything, until it has seen a face and heard words; what it asked the kernel for."""
+def watch(folder: Path, *options: str, settings: Mapping[str, str] | None = None) -> Trace:
+    """A live run with everything, until it has seen a face and heard words; what it asked the kernel for.
+
+    Args:
+        folder: for its home, its readings and the trace.
+        options: of the run.
+        settings: variables.
+    """
     home = folder / "home"
     home.mkdir()
     shutil.copytree(VOSK_TINY_EN, folder / "model")  # not the one that is trusted: it is tried first
@@ -80,6 +109,7 @@ def watch(folder: Path, *options: str) -> Trace:
     with FifoMicrophone() as microphone:
         environment = {**os.environ, **microphone.environment, "HOME": str(home), "TMPDIR": str(home)}
         environment |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "STATE_DIRECTORY": str(home)}
+        environment |= settings or {}
         run = subprocess.Popen(
             [*traced(folder), *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=home
         )
@@ -109,6 +139,30 @@ def test_a_whole_run_opens_no_socket_and_writes_nothing_but_readings(tmp_path: P
     assert str(tmp_path / "readings.jsonl") in seen.opened  # it is seen at all
     assert ways_out(seen, tmp_path / "readings.jsonl") == []
     assert list((tmp_path / "home").rglob("*")) == []
+
+
+def test_nor_one_on_trial(tmp_path: Path) -> None:
+    """And a tuned decoder and the other engine: it notes its start, makes links in memory, and nothing else."""
+    if reason := alsa_microphone.missing():
+        pytest.skip(reason)
+    state, memory, board = tmp_path / "state", tmp_path / "memory", tmp_path / "board.toml"
+    memory.mkdir()
+    nets = [f'[nets.{net}]\nengine = "onnx"\nprecision = "int8"\n' for net in NETS]
+    board.write_text("".join(nets) + "[speech]\nbeam = 9.0\n", encoding="utf-8")
+    maker = Maker(tmp_path / "maker")
+    slots = Slots(state)
+    put_in(maker.release(DEFAULT, 100), slots, maker.keys)
+    given = {"STATE_DIRECTORY": state, "RUNTIME_DIRECTORY": memory, "M3ER_BOARD": board}
+    seen = watch(tmp_path, settings={name: str(path) for name, path in given.items()})
+    noted = rf"{state}/bundles(/lock|/trial\.json(\.part)?)?"
+    links = rf"{memory}/m3er-vosk-[^/]+(/.*)?"
+    assert ways_out(seen, tmp_path / "readings.jsonl", noted, links) == []
+    trial = slots.trial()
+    assert trial is not None and trial.starts == 1  # it was on trial
+    assert any(re.fullmatch(links, path) for path in seen.opened)  # the decoder was tuned
+    assert list(memory.iterdir()) == list((tmp_path / "home").rglob("*")) == []
+    for place in (path for path in seen.written if re.fullmatch(noted, path) or re.fullmatch(links, path)):
+        assert len(seen.written[place]) < 2000, place
 
 
 def test_a_run_that_records_is_noticed(tmp_path: Path) -> None:

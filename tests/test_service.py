@@ -3,7 +3,7 @@
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,22 +12,29 @@ import pytest
 
 from edge.capture.media_file import MediaFile
 from edge.capture.sample import AudioBlock
-from edge.publish.json_lines import read_readings
-from edge.reading import Reading
 from tests.real import alsa_microphone, systemd
 from tests.real.alsa_microphone import FifoMicrophone
 from tests.real.child import missing_commands
-from tests.real.systemd import ROOT, SystemdMachine
+from tests.real.service import (
+    CAMERA,
+    READINGS,
+    RUN,
+    STATE,
+    UNIT,
+    change,
+    clear,
+    log,
+    machine_with_service,
+    main_pid,
+    readings,
+    start,
+    until,
+)
+from tests.real.systemd import SystemdMachine
 from tests.soak.scene import CLIP
 
 pytestmark = pytest.mark.skipif(bool(systemd.missing()), reason=systemd.missing() or "-")
 
-UNIT = "m3er-edge.service"
-FILES = ROOT / "firmware_configs" / "systemd"
-PROGRAM = "/opt/m3er-edge/bin/m3er-edge"
-READINGS = "/var/lib/m3er-edge/readings.jsonl"
-RUN = f"{PROGRAM} run --log json --publish jsonl:{READINGS}"
-CAMERA = f"/opt/m3er-edge/source/{CLIP.relative_to(ROOT)}"
 PROBE = "/opt/m3er-edge/bin/python /opt/m3er-edge/source/tests/real/confined.py"
 DEVICES = {
     "video7": ("video", 81, 7),
@@ -49,9 +56,7 @@ log_type all
 
 @pytest.fixture(scope="module")
 def booted() -> Iterator[SystemdMachine]:
-    with SystemdMachine() as machine:
-        machine.install_program()
-        machine.write(f"/etc/systemd/system/{UNIT}", (FILES / UNIT).read_text(encoding="utf-8"))
+    with machine_with_service() as machine:
         machine.write("/etc/m3er-edge/mqtt-password", PASSWORD + "\n", 0o600)
         yield machine
 
@@ -60,46 +65,7 @@ def booted() -> Iterator[SystemdMachine]:
 def machine(booted: SystemdMachine) -> Iterator[SystemdMachine]:
     """With the unit as it is shipped, and nothing left of the test before."""
     yield booted
-    booted.run("systemctl", "kill", "-s", "KILL", UNIT, check=False)
-    booted.run("systemctl", "stop", UNIT, check=False)
-    booted.run("sh", "-c", f"rm -rf /etc/systemd/system/{UNIT}.d /var/lib/private/m3er-edge/*")
-    booted.run("systemctl", "daemon-reload")
-
-
-def change(machine: SystemdMachine, command: str = "", *lines: str, network: bool = False) -> None:
-    """Drop-ins: another command under the same unit, and other lines; the network profile as it is shipped."""
-    folder = f"/etc/systemd/system/{UNIT}.d"
-    start = ["ExecStart=", f"ExecStart={command}"] if command else []
-    machine.write(f"{folder}/test.conf", "\n".join(["[Service]", *start, *lines, ""]))
-    for name in ("network.conf", "mqtt-password.conf") if network else ():
-        machine.write(f"{folder}/{name}", (FILES / name).read_text(encoding="utf-8"))
-    machine.run("systemctl", "daemon-reload")
-
-
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
-    until_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < until_s, what
-        time.sleep(0.1)
-
-
-def readings(machine: SystemdMachine) -> list[Reading]:
-    path = machine.path("/var/lib/private/m3er-edge/readings.jsonl")
-    return read_readings(path) if path.exists() else []
-
-
-def log(machine: SystemdMachine) -> str:
-    return machine.run("journalctl", "-u", UNIT, "--no-pager", "-o", "cat")
-
-
-def start(machine: SystemdMachine) -> None:
-    """Returns when it has said READY."""
-    machine.run("systemctl", "start", UNIT, check=False)
-    assert machine.show(UNIT, "ActiveState") == "active", log(machine)
-
-
-def main_pid(machine: SystemdMachine) -> str:
-    return machine.show(UNIT, "MainPID")
+    clear(booted)
 
 
 @pytest.mark.parametrize("network", [False, True], ids=["offline", "network"])
@@ -112,7 +78,7 @@ def test_a_program_in_it_can_do_what_it_must_and_nothing_else(machine: SystemdMa
         machine.run("ip", "address", "replace", f"{address}/32", "dev", "lo")
     change(machine, " ".join([PROBE, *(f"/dev/{name}" for name in DEVICES)]), network=network)
     start(machine)
-    found = json.loads(machine.path("/var/lib/private/m3er-edge/probe.json").read_text(encoding="utf-8"))
+    found = json.loads(machine.path(f"{STATE}/probe.json").read_text(encoding="utf-8"))
     assert found.pop("user") > 1000
     refused = "allowed" if network else "EAFNOSUPPORT"
     assert found == {

@@ -17,7 +17,7 @@ from edge.update.slots import Slots
 from tests.damaged_releases import DAMAGES, Base, Damage
 from tests.made_release import Maker, put_in, tiny_bundle
 
-LONG = os.environ.get("M3ER_LONG_TESTS") == "1"
+LONG = os.environ.get("LONG_TESTS") == "1"
 EACH = 69 if LONG else 10
 """Of each kind of damage: 2,001 in all, or 290."""
 MOST_S, MOST_MB = 10.0, 64.0

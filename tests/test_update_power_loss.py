@@ -16,7 +16,7 @@ from tests.real.child import missing_commands
 from tests.real.file_operations import environment
 
 ROOT = Path(__file__).parent.parent
-LONG = os.environ.get("M3ER_LONG_TESTS") == "1"
+LONG = os.environ.get("LONG_TESTS") == "1"
 VERSIONS = (1, 2, 3, 4)
 
 

@@ -17,18 +17,22 @@ from edge.bench.record import Bench, StepTime
 from edge.bench.start import time_start
 from edge.bench.step_times import time_media, time_steps
 from edge.board import Board, board_file, read_board, write_choices
-from edge.bundle import DEFAULT, NETS, open_bundle
+from edge.bundle import NETS, open_bundle
 from edge.engines.engine import Provider
 from edge.errors import M3erError
 from edge.perceive.face_detector import open_detector
 from edge.publish.target import check_writable
+from edge.settings.layers import merge_settings
+from edge.update.slots import bundle_in_use
 
 SAMPLE_CLIP = Path(__file__).parent.parent / "samples" / "clip.mp4"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``m3er-edge bench``."""
-    parser.add_argument("--bundle", type=Path, default=DEFAULT, metavar="DIR", help="trained model (default: shipped)")
+    parser.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="trained model (default: the one installed, else the one shipped)"
+    )
     parser.add_argument(
         "--threads",
         type=int,
@@ -62,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
         check_writable(profile, "board profile")
         if profile.exists():
             read_board(args.board)
-    bench = measure(args.bundle, args.threads, args.provider, args.face_model)
+    faces = args.face_model or merge_settings().settings.faces.model
+    bench = measure(args.bundle or bundle_in_use(), args.threads, args.provider, None if faces is None else Path(faces))
     print_bench(bench)
     if args.json is not None:
         args.json.write_text(bench.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edge.bundle import DEFAULT
-from edge.doctor import checks_machine, checks_models, checks_sensors, checks_settings
+from edge.doctor import checks_machine, checks_models, checks_releases, checks_sensors, checks_settings
 from edge.doctor.checks import Check, Finding, State, apart, as_json, guarded, worst
 from edge.errors import M3erError
 from edge.settings.settings import Settings
+from edge.update.slots import Slots, state_folder
 
 _LIMIT_S = 20.0
 """Of the whole; each check that may hang has a shorter one of its own."""
@@ -28,7 +28,9 @@ Lane = Sequence[tuple[str, Check]]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``m3er-edge doctor``."""
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    parser.add_argument("--bundle", type=Path, default=DEFAULT, metavar="DIR", help="trained model (default: shipped)")
+    parser.add_argument(
+        "--bundle", type=Path, metavar="DIR", help="trained model (default: the one installed, else the one shipped)"
+    )
     parser.add_argument(
         "--stt-model",
         metavar="PATH|NAME",
@@ -45,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     except M3erError:
         settings = Settings()  # what is wrong with them is a finding
     model = args.stt_model or settings.speech.model
-    asked = (args.bundle, model, settings.faces.model or "", args.board)
+    slots = Slots(state_folder())
+    asked = (args.bundle or slots.bundle(slots.current()), model, settings.faces.model or "", args.board)
     if args.json:
         findings = examine(*asked)
         print(as_json(findings))
@@ -73,6 +76,7 @@ def examine(bundle: Path, speech_model: str, face_model: str = "", board: str = 
         [("sound daemon", checks_sensors.check_sound_daemon)],
         [("groups", checks_sensors.check_groups)],
         [
+            ("releases", lambda: checks_releases.check_releases(Slots(state_folder()))),
             ("bundle", lambda: models.check_bundle(folder)),
             ("nets", apart("nets", models.check_nets, [folder, board], _NETS_TIMEOUT_S)),
             ("speech model", apart("speech model", models.check_speech_model, [speech_model], _SPEECH_TIMEOUT_S)),

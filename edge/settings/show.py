@@ -4,9 +4,12 @@ import argparse
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from edge import run as run_command
+from edge.bundle import open_bundle
 from edge.cores import check_cores
 from edge.errors import M3erError
 from edge.settings.flags import from_flags
@@ -14,6 +17,7 @@ from edge.settings.layers import Merged, merge_settings
 from edge.settings.problems import hidden
 from edge.settings.schema import leaves
 from edge.settings.settings import Settings
+from edge.update.slots import bundle_in_use
 
 _log = logging.getLogger(__name__)
 
@@ -31,8 +35,21 @@ def run(args: argparse.Namespace) -> int:
         check_cores(merged)
     except M3erError as error:  # they may be meant for another machine
         _log.warning("a run here would be refused: %s", error)
+    merged = for_bundle(merged, args.bundle or bundle_in_use())
     print(as_json(merged) if args.json else as_toml(merged))
     return 0
+
+
+def for_bundle(merged: Merged, folder: Path) -> Merged:
+    """The settings that a run with this bundle has: it may lack the nets that a detected board's profile wants."""
+    try:
+        settings = merged.settings_for(open_bundle(folder))
+    except M3erError as error:
+        _log.warning("a run here would be refused: %s", error)
+        return merged
+    lacking = [net for net in merged.settings.nets if net not in settings.nets]
+    warnings = [f"nets.{net}: not as the board's profile wants it, which {folder} lacks" for net in lacking]
+    return replace(merged, settings=settings, warnings=[*merged.warnings, *warnings])
 
 
 def as_toml(merged: Merged) -> str:

@@ -5,6 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from edge.errors import M3erError
 from edge.settings.flags import from_flags
 from edge.settings.layers import merge_settings
 from edge.update.install import install, verify, verify_slot
@@ -61,6 +62,8 @@ def add_release_arguments(parser: argparse.ArgumentParser, key_option: str, requ
 def run(args: argparse.Namespace) -> int:
     """``m3er-edge bundle``."""
     slots = Slots(state_folder())
+    if slots.hidden and args.action != "sign":
+        raise M3erError(slots.hidden)
     if args.action == "list":
         print_list(slots)
     elif args.action == "sign":

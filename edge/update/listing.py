@@ -13,7 +13,7 @@ def print_list(slots: Slots) -> None:
         there = slots.installed(slot)
         if there is not None:
             release = there.release
-            rows.append((slot, str(release.version), release.name, release.made, ", ".join(_states(slots, slot))))
+            rows.append((slot, str(release.version), release.name, release.made, ", ".join(states(slots, slot))))
     shipped = ["current"] if slots.current() is None else []
     rows.append(("-", str(SHIPPED_VERSION), DEFAULT.name, "", ", ".join([*shipped, "shipped"])))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -21,14 +21,14 @@ def print_list(slots: Slots) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _states(slots: Slots, slot: SlotName) -> list[str]:
+def states(slots: Slots, slot: SlotName) -> list[str]:
     """E.g. current and on trial; previous; failed, with the reason."""
     current, trial = slots.current(), slots.trial()
-    states = ["current"] if slot == current else []
+    found = ["current"] if slot == current else []
     if trial is not None and trial.slot == slot and trial.failed is not None:
-        states.append(f"failed: {trial.failed}")
+        found.append(f"failed: {trial.failed}")
     elif trial is not None and trial.slot == slot == current:
-        states.append(f"on trial, started {trial.starts} of {MOST_STARTS} times")
+        found.append(f"on trial, started {trial.starts} of {MOST_STARTS} times")
     elif slot != current:
-        states.append("previous" if current is not None and slots.before(current) == slot else "not in use")
-    return states
+        found.append("previous" if current is not None and slots.before(current) == slot else "not in use")
+    return found

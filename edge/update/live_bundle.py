@@ -1,6 +1,8 @@
 """The bundle of a live run: which it starts with, another that it takes over between two steps, and falling back.
 
-A step waits for nothing here: bundles are opened and records are written by threads.
+A step waits for nothing here: bundles are opened and records are written by threads. They hardly hold the interpreter's
+lock: on 2 cores of a PC, another thread was 4 ms late at most while a bundle was opened; with 8 busy programs beside it
+27 ms, of which 5 ms came with nothing to open.
 """
 
 import logging
@@ -51,7 +53,10 @@ class LiveBundle:
         self.says = ""
         self._slots, self._settings_for, self._rule = slots, settings_for, rule
         self._mark = slots.mark()
+        if slots.hidden:
+            _log.warning("%s; the bundle that comes with the program is used", slots.hidden)
         self._opened = self._first()
+        self._remind()
         self._before: _Opened | None = None  # what to fall back to, while on trial
         self._since_ns: int | None = None  # of the trial
         self._looked_ns = 0
@@ -100,6 +105,13 @@ class LiveBundle:
             else:
                 self._announce(use)
                 return opened
+
+    def _remind(self) -> None:
+        """Of a release that was given up, by this start or long ago: nobody may have seen it."""
+        record = self._slots.trial()
+        if not self.says and record is not None and record.failed is not None:
+            self.says = f"{self._slots.name_of(record.slot)} was given up: {record.failed}"
+            _log.warning("bundle: %s", self.says)
 
     def _open(self, use: InUse) -> _Opened:
         return _Opened(use, open_method(use.folder, self._settings_for, self._rule, prove=use.on_trial))

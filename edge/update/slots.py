@@ -16,6 +16,7 @@
 """
 
 import fcntl
+import logging
 import os
 import re
 import time
@@ -35,6 +36,8 @@ _TARGET = re.compile("slots/([ab])")
 _LOCK_S = 10.0
 _LOOK_EVERY_S = 0.02
 
+_log = logging.getLogger(__name__)
+
 
 def state_folder() -> Path:
     """Where the program keeps what it must not lose: systemd's STATE_DIRECTORY, or ``/var/lib/m3er-edge``."""
@@ -44,6 +47,8 @@ def state_folder() -> Path:
 def bundle_in_use() -> Path:
     """The bundle for whoever names none: the installed one, or the one that comes with the program."""
     slots = Slots(state_folder())
+    if slots.hidden:
+        _log.warning("%s; the bundle that comes with the program is used", slots.hidden)
     return slots.bundle(slots.current())
 
 
@@ -63,6 +68,17 @@ class Slots:
         self.folder = state / "bundles"
         self.slots = self.folder / "slots"
         self._link, self._trial_file = self.folder / "current", self.folder / "trial.json"
+
+    @property
+    def hidden(self) -> str:
+        """Why this user cannot know what is installed; empty if he can. A service's state is for it and root alone."""
+        try:
+            os.lstat(self._link)
+        except PermissionError:
+            return f"{self.folder}: this user may not look there; run this with sudo"
+        except OSError:
+            pass  # nothing is installed
+        return ""
 
     def mark(self) -> tuple[int, int] | None:
         """Changes whenever ``current`` was changed; cheap. None where there is no link, or none for us to see."""
