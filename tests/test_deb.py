@@ -76,6 +76,9 @@ def test_package_holds_the_devices_half_alone_and_nothing_of_this_machine(deb: P
     assert not [*tree.rglob("__pycache__"), *tree.rglob("direct_url.json")]
     assert "python3 (>= 3.11), python3 (<< 3.12), python3-pyaudio" in control
     assert "libc6 (>= 2." in control
+    doc = tree / "usr/share/doc/m3er-edge"
+    for page in ("service", "updates", "physical-boards"):  # named by what the program says
+        assert (doc / f"{page}.md").is_file(), page
     texts = [path for path in tree.rglob("*") if path.is_file() and not path.is_symlink() and ".so" not in path.name]
     named = [path for path in texts if str(ROOT).encode() in path.read_bytes()]
     assert named == [], "a path of this machine"
@@ -142,6 +145,17 @@ def test_damaged_or_foreign_kit_is_refused_before_anything_is_written(
     assert said in done.stdout
     assert not (fresh.root / "opt" / "m3er-edge").exists()
     assert not (fresh.root / "usr" / "share" / "m3er-edge").exists()
+
+
+def test_a_jetson_gets_every_library_of_the_package() -> None:
+    names = {
+        folder: {
+            line.partition("==")[0] for line in (ROOT / "firmware_configs" / folder).read_text("utf-8").splitlines()
+        }
+        for folder in ("package/bookworm.txt", "jetson/wheels.txt")
+    }
+    lacking = names["package/bookworm.txt"] - names["jetson/wheels.txt"]
+    assert {name for name in lacking if not name.startswith("#")} == set()
 
 
 def test_jetson_installer_says_what_it_would_do(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Where readings go: files that read back, a terminal with states in words, a picture that always draws."""
 
 import io
+import logging
 import re
 import subprocess
 import sys
@@ -242,6 +243,13 @@ def test_an_hour_is_drawn_in_seconds(tmp_path: Path) -> None:
         draw_timeline(readings, path, title="An hour", truth=TRUTH)
         assert time.process_time() - began_s < 5 and pixels(path).shape[1] == 1600
         assert reader.read() == "the picture before", "a reader must never see half a picture"
+
+
+def test_first_timeline_of_a_user_says_nothing_of_fonts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    draw_timeline(scene(2), tmp_path / "run.png", title="first")
+    logging.getLogger("matplotlib.font_manager").info("generated new fontManager")  # what it says then
+    assert caplog.messages == []
 
 
 def test_failing_timeline_leaves_nothing_half_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

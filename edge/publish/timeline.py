@@ -1,5 +1,6 @@
 """A whole run as one picture: what was felt, from what, how sure, and what was said."""
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ def draw_timeline(
     """
     if not readings:
         raise M3erError(f"nothing to draw in {path}: the run gave no reading; run it for longer than one step")
+    # Its first use by a user is no news: the log's level would let it say so.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)
     # matplotlib takes most of a second to import, and most runs draw nothing.
     import matplotlib.style
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -33,7 +33,7 @@ _CRASH_DO = "a library is not made for this processor or damaged: make the virtu
 _DARK, _FEW_PICTURES_PER_S, _QUIET_DBFS = 15.0, 5.0, -60.0
 _RATE_OFF = 0.03
 """A sound card's clock is off by less than a thousandth; what is more off lost sound."""
-_REPORT_DO = "send it back: firmware_configs/physical-boards.md says where"
+_REPORT_DO = "send it back: physical-boards.md says where (firmware_configs/, or /usr/share/doc/m3er-edge/)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

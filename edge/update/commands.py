@@ -3,6 +3,7 @@
 import argparse
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from edge.errors import M3erError
@@ -79,8 +80,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _install(args: argparse.Namespace, slots: Slots) -> None:
+    tell = partial(print, flush=True)  # before an error on the other stream, also in a log
     merged = merge_settings(from_flags(args))
-    outcome = install(args.file, slots, args.keys, merged.board, merged.settings_for, args.allow_downgrade, print)
+    outcome = install(args.file, slots, args.keys, merged.board, merged.settings_for, args.allow_downgrade, tell)
     if not outcome.changed:
         print(f"{outcome.release} is installed already")
     elif outcome.at_next_start:
