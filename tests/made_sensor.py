@@ -14,6 +14,7 @@ import pytest
 
 from edge import Reading, Sensor
 from edge.bundle import DEFAULT, MANIFEST
+from tests.soak.scene import CLIP
 
 Quick = Callable[..., Sensor]
 HOP_S = 0.1
@@ -27,6 +28,8 @@ def quick_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / MANIFEST).unlink()
     manifest = json.loads((DEFAULT / MANIFEST).read_text(encoding="utf-8"))
     (folder / MANIFEST).write_text(json.dumps({**manifest, "hop_s": HOP_S}), encoding="utf-8")
+    with Sensor(str(CLIP), None, None, folder) as sensor:  # what libraries start once and keep, as OpenCV its threads
+        next(reading for reading in sensor if reading.faces)
     return folder
 
 

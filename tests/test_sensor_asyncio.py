@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from edge import Reading, Sensor
+from edge.live_runtime import bundle_for_run
 from edge.models import VOSK_TINY_EN
 from edge.supervisor import Supervisor
-from edge.update.live_bundle import LiveBundle
 from tests import made_sensor
 from tests.made_sensor import Quick, assert_back_at, at_rest, children, numbers
 from tests.soak.scene import CLIP
@@ -28,7 +28,7 @@ def test_the_event_loop_never_waits(quick: Quick, monkeypatch: pytest.MonkeyPatc
 
         return late
 
-    monkeypatch.setattr("edge.sensor.LiveBundle", slowly(LiveBundle))
+    monkeypatch.setattr("edge.sensor.bundle_for_run", slowly(bundle_for_run))
     monkeypatch.setattr(Supervisor, "stop", slowly(Supervisor.stop))
 
     async def tick() -> None:
