@@ -7,7 +7,8 @@ from pathlib import Path
 
 from edge.bench.record import Machine
 
-_DEVICE_TREE = Path("/proc/device-tree/model")
+_MODELS = (Path("/proc/device-tree/model"), Path("/sys/firmware/devicetree/base/model"))
+"""Of the device tree; a confined service may see only the second."""
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -27,8 +28,9 @@ def this_machine() -> Machine:
 
 
 def _name() -> str:
-    if _DEVICE_TREE.is_file():
-        return _DEVICE_TREE.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
+    for model in _MODELS:
+        if model.is_file():
+            return model.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
     if _CPU_INFO.is_file():
         for line in _CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")
